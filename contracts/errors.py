@@ -1,0 +1,5 @@
+"""The root of every error that Tipstream raises on purpose."""
+
+
+class TipstreamError(Exception):
+    """Something went wrong that the message explains, with how to mend it."""
