@@ -1,0 +1,142 @@
+"""The secrets under HOME: made once, kept 0600, and never on the stream.
+
+Two processes may start at once: each writes a whole file under a name of its own and links it into place, so
+that one of them wins and both read the same bytes.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from contracts.errors import TipstreamError
+from services.settings import PREFIX, Settings
+
+SEED_BYTES = 32
+"""Length of an Ed25519 private key seed (RFC 8032, section 5.1.5)."""
+
+
+class KeyFileError(TipstreamError):
+    """A key file cannot be made, read or trusted; the message names it and says how to mend it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What a caller must show: `api_key` on the public routes, `admin_password` on the admin ones."""
+
+    api_key: str = field(repr=False)
+    admin_password: str = field(repr=False)
+
+
+def load_secrets(settings: Settings) -> Secrets:
+    """The secrets of the environment, else those of HOME, made when absent. Raises `KeyFileError`."""
+    return Secrets(
+        api_key=_chosen(settings.api_key, _api_key_file(settings)),
+        admin_password=_chosen(settings.admin_password, _admin_file(settings)),
+    )
+
+
+def announce(settings: Settings) -> dict[str, str]:
+    """The generated secrets that nobody has been shown yet, by variable name; the next call gives none.
+
+    Secrets that the environment sets are known to their owner and never announced.
+    """
+    found = load_secrets(settings)
+    generated = {
+        f"{PREFIX}API_KEY": (settings.api_key, _api_key_file(settings), found.api_key),
+        f"{PREFIX}ADMIN_PASSWORD": (settings.admin_password, _admin_file(settings), found.admin_password),
+    }
+    return {
+        name: value
+        for name, (given, path, value) in generated.items()
+        if given is None and _create(_shown_mark(path, value), b"")
+    }
+
+
+def signing_seed(settings: Settings) -> bytes:
+    """The 32-byte Ed25519 seed that signs admin and catalog events, made when absent.
+
+    Raises `KeyFileError`.
+    """
+    path = settings.keys_dir / "signing.key"
+    text = _load_or_create(path, lambda: base64.b64encode(secrets.token_bytes(SEED_BYTES)).decode())
+    try:
+        seed = base64.b64decode(text, validate=True)
+    except binascii.Error:
+        seed = b""
+    if len(seed) != SEED_BYTES:
+        raise KeyFileError(f"{path} holds no Ed25519 seed (32 bytes in base64); restore it from a backup")
+    return seed
+
+
+def _api_key_file(settings: Settings) -> Path:
+    return settings.secrets_dir / "api.key"
+
+
+def _admin_file(settings: Settings) -> Path:
+    return settings.secrets_dir / "admin.key"
+
+
+def _shown_mark(path: Path, value: str) -> Path:
+    """Stands for this very value, so that a key made anew after its file was deleted is shown again."""
+    return path.with_name(f".{path.name}.{hashlib.sha256(value.encode()).hexdigest()[:8]}.shown")
+
+
+def _chosen(given: SecretStr | None, path: Path) -> str:
+    if given is not None:
+        return given.get_secret_value()
+    text = _load_or_create(path, lambda: secrets.token_urlsafe(24))
+    if not text:
+        raise KeyFileError(f"{path} is empty; delete it to have a new one made")
+    return text
+
+
+def _load_or_create(path: Path, make: Callable[[], str]) -> str:
+    if not path.exists():
+        _create(path, f"{make()}\n".encode())
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise KeyFileError(f"{path} cannot be read: {problem}") from problem
+    if mode & 0o077:
+        raise KeyFileError(f"{path} can be read by others; take that away with: chmod 600 {path}")
+    return text
+
+
+def _create(path: Path, content: bytes) -> bool:
+    """Put `content` at `path` unless something is there; True if this call did. Never seen half written."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(draft, path)
+        finally:
+            with suppress(FileNotFoundError):
+                draft.unlink()
+        _sync_folder(path.parent)
+    except FileExistsError:
+        return False
+    except OSError as problem:
+        raise KeyFileError(f"{path} cannot be created: {problem.strerror or problem}") from problem
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
