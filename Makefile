@@ -58,6 +58,6 @@ clean: ## Remove caches and build products; .venv and the data under HOME stay
 # The lock of each purpose contains the one before it, so the stamps may come in any order.
 .venv/%.stamp: requirements/%.txt pyproject.toml | .venv/bin/python
 	@echo "installing requirements/$*.txt into .venv"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/$*.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -1,8 +1,12 @@
 """The `tipstream` command: one door to every process and to the tools for operators."""
 
+import sys
+
 import typer
 
-app = typer.Typer(name="tipstream", no_args_is_help=True, add_completion=False, help=__doc__)
+from contracts.errors import TipstreamError
+
+app = typer.Typer(name="tipstream", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback()
@@ -11,5 +15,9 @@ def root() -> None:
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; an error of Tipstream's own ends it with its message and status 1."""
+    try:
+        app()
+    except TipstreamError as error:
+        print(f"tipstream: {error}", file=sys.stderr)
+        sys.exit(1)
