@@ -1,4 +1,4 @@
-"""The ground that all else stands on: layout, names, locks, import contracts, documents that keep their word."""
+"""The ground that all else stands on: layout, names, locks, imports, and documents that keep their word."""
 
 import ast
 import importlib
