@@ -1,0 +1,229 @@
+"""What admins, the CLI and the system itself do; every one of these is signed."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from contracts.events.base import Id, Name, Part, SignedEvent, Text
+from contracts.events.person import Digest
+from contracts.times import Moment
+
+Params = dict[str, float]
+Projection = Literal["sqlite", "analytics", "query", "scorer"]
+
+
+class StreamStarted(SignedEvent):
+    """The first event of a stream: names the Ed25519 key (base64, 32 bytes) that signs all that follows."""
+
+    TYPE: ClassVar[str] = "tipstream.stream.started"
+    SUBJECT: ClassVar[str] = "tips.admin.stream.started"
+
+    stream: str
+    key_id: str
+    public_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")]
+
+
+class PolicyEnabled(SignedEvent):
+    """A policy may choose for people again, for its weight's share of them."""
+
+    TYPE: ClassVar[str] = "tipstream.policy.enabled"
+    SUBJECT: ClassVar[str] = "tips.admin.policy.enabled.{policy}"
+
+    policy: Name
+    params: Params = Field(default_factory=dict)
+    weight: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+
+class PolicyDisabled(SignedEvent):
+    """A policy no longer chooses, nor shadows."""
+
+    TYPE: ClassVar[str] = "tipstream.policy.disabled"
+    SUBJECT: ClassVar[str] = "tips.admin.policy.disabled.{policy}"
+
+    policy: Name
+
+
+class PolicyShadowed(SignedEvent):
+    """A policy scores along without touching anyone."""
+
+    TYPE: ClassVar[str] = "tipstream.policy.shadowed"
+    SUBJECT: ClassVar[str] = "tips.admin.policy.shadowed.{policy}"
+
+    policy: Name
+    params: Params = Field(default_factory=dict)
+
+
+class PolicyPromoted(SignedEvent):
+    """A policy becomes the one live policy; those that were live are disabled."""
+
+    TYPE: ClassVar[str] = "tipstream.policy.promoted"
+    SUBJECT: ClassVar[str] = "tips.admin.policy.promoted.{policy}"
+
+    policy: Name
+    params: Params = Field(default_factory=dict)
+
+
+class Arm(Part):
+    """One policy of an experiment and its share of the people in it."""
+
+    policy: Name
+    weight: Annotated[float, Field(gt=0)]
+
+
+class ExperimentStarted(SignedEvent):
+    """People are assigned to arms by a salted hash from now on; `holdback` is the share left out."""
+
+    TYPE: ClassVar[str] = "tipstream.experiment.started"
+    SUBJECT: ClassVar[str] = "tips.admin.experiment.started.{experiment_id}"
+
+    experiment_id: Id
+    name: Text
+    salt: Text
+    arms: Annotated[list[Arm], Field(min_length=1, max_length=20)]
+    holdback: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class ExperimentStopped(SignedEvent):
+    """No one is assigned by this experiment any more."""
+
+    TYPE: ClassVar[str] = "tipstream.experiment.stopped"
+    SUBJECT: ClassVar[str] = "tips.admin.experiment.stopped.{experiment_id}"
+
+    experiment_id: Id
+
+
+class BanditReset(SignedEvent):
+    """What was learned of a person is forgotten; decisions made before are no longer learned from."""
+
+    TYPE: ClassVar[str] = "tipstream.bandit.reset"
+    SUBJECT: ClassVar[str] = "tips.admin.bandit.reset.{user_id}"
+
+    user_id: Id
+
+
+class ReplayRequested(SignedEvent):
+    """Projections are to be folded again beside the live ones (`rebuild`), or the last switch undone (`back`)."""
+
+    TYPE: ClassVar[str] = "tipstream.replay.requested"
+    SUBJECT: ClassVar[str] = "tips.admin.replay.requested.{replay_id}"
+
+    replay_id: Id
+    mode: Literal["rebuild", "dry_run", "back"] = "rebuild"
+    projections: Annotated[list[Projection], Field(min_length=1)]
+    user_id: Id | None = None
+    upto_seq: Annotated[int, Field(ge=1)] | None = None
+    upto_time: Moment | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if self.upto_seq is not None and self.upto_time is not None:
+            raise ValueError("give upto_seq or upto_time, not both")
+        return self
+
+
+class ReplayResult(Part):
+    """What became of one projection: both digests at the same sequence, and whether it was switched."""
+
+    projection: Projection
+    version: int
+    upto_seq: int
+    live_digest: Digest | None = None
+    rebuilt_digest: Digest | None = None
+    equal: bool | None = None
+    switched: bool = False
+    note: Text = ""
+
+
+class ReplayCompleted(SignedEvent):
+    """A replay ended; `full` is False when the log no longer starts at StreamStarted or has unexplained gaps."""
+
+    TYPE: ClassVar[str] = "tipstream.replay.completed"
+    SUBJECT: ClassVar[str] = "tips.admin.replay.completed.{replay_id}"
+
+    replay_id: Id
+    outcome: Literal["done", "different", "failed"]
+    full: bool
+    events: Annotated[int, Field(ge=0)]
+    duration_us: Annotated[int, Field(ge=0)]
+    results: list[ReplayResult]
+    detail: Text = ""
+
+
+class UserErasureRequested(SignedEvent):
+    """Everything about a person is to be erased and un-learned."""
+
+    TYPE: ClassVar[str] = "tipstream.user.erasure_requested"
+    SUBJECT: ClassVar[str] = "tips.admin.user.erasure_requested.{user_id}"
+
+    user_id: Id
+
+
+class UserErased(SignedEvent):
+    """The receipt of an erasure: which sequences (first, last) no longer exist, without naming the person."""
+
+    TYPE: ClassVar[str] = "tipstream.user.erased"
+    SUBJECT: ClassVar[str] = "tips.admin.user.erased.{erasure_id}"
+
+    erasure_id: Id
+    ranges: list[Annotated[list[int], Field(min_length=2, max_length=2)]]
+
+
+class QuerySaved(SignedEvent):
+    """An admin keeps a query under a name."""
+
+    TYPE: ClassVar[str] = "tipstream.query.saved"
+    SUBJECT: ClassVar[str] = "tips.admin.query.saved.{query_id}"
+
+    query_id: Id
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    sql: Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+
+
+class QueryDeleted(SignedEvent):
+    """A kept query is removed."""
+
+    TYPE: ClassVar[str] = "tipstream.query.deleted"
+    SUBJECT: ClassVar[str] = "tips.admin.query.deleted.{query_id}"
+
+    query_id: Id
+
+
+class SqlExecuted(SignedEvent):
+    """Somebody's statement ran, failed or was refused; `door` says by which way it came."""
+
+    TYPE: ClassVar[str] = "tipstream.sql.executed"
+    SUBJECT: ClassVar[str] = "tips.admin.sql.executed"
+
+    sql: Annotated[str, StringConstraints(max_length=20_000)]
+    door: Literal["console", "quack"]
+    outcome: Literal["ok", "failed", "refused", "timed_out", "ended"]
+    duration_us: Annotated[int, Field(ge=0)]
+    rows: Annotated[int, Field(ge=0)] | None = None
+    error: Text | None = None
+
+
+class ModelPromoted(SignedEvent):
+    """A model's prior joins every score from now on: A = a0 + S, b = b0 + c; `a0` is d x d, `b0` has length d."""
+
+    TYPE: ClassVar[str] = "tipstream.model.promoted"
+    SUBJECT: ClassVar[str] = "tips.admin.model.promoted.{model_version}"
+
+    model_version: Id
+    feature_set: Name
+    a0: list[list[float]]
+    b0: list[float]
+
+    @model_validator(mode="after")
+    def _square(self) -> Self:
+        if any(len(row) != len(self.b0) for row in self.a0) or len(self.a0) != len(self.b0):
+            raise ValueError("a0 must be a square matrix as wide as b0 is long")
+        return self
+
+
+class DeadLetterSkipped(SignedEvent):
+    """An admin has looked at a dead letter and puts it aside."""
+
+    TYPE: ClassVar[str] = "tipstream.dead_letter.skipped"
+    SUBJECT: ClassVar[str] = "tips.admin.dead_letter.skipped.{seq}"
+
+    seq: Annotated[int, Field(ge=1)]

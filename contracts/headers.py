@@ -1,0 +1,27 @@
+"""CloudEvents 1.0 binary mode over NATS headers (`ce-*`, percent-encoded as the NATS binding asks), and our own."""
+
+from urllib.parse import quote, unquote
+
+CE_ID = "ce-id"
+CE_TYPE = "ce-type"
+CE_SOURCE = "ce-source"
+CE_TIME = "ce-time"
+CE_SPECVERSION = "ce-specversion"
+SPECVERSION = "1.0"
+TRACEPARENT = "traceparent"
+MSG_ID = "Nats-Msg-Id"
+ACTOR = "tipstream-actor"
+KEY_ID = "tipstream-key"
+SIGNATURE = "tipstream-signature"
+
+_SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+
+
+def to_header(value: str) -> str:
+    """A header value in visible ASCII."""
+    return quote(value, safe=_SAFE)
+
+
+def from_header(value: str) -> str:
+    """The text behind a header value; bytes that are not UTF-8 become U+FFFD."""
+    return unquote(value, errors="replace") if "%" in value else value

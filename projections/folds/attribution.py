@@ -1,0 +1,252 @@
+"""Which decision a reaction belongs to: the join of feedback and decisions that every other fold builds on.
+
+Feedback that names a decision waits for it up to 7 days of stream time; feedback that names none joins the person's
+latest decision of the last 24 h. A decision stays open for 30 days of stream time; what is older is forgotten here
+(the tables keep it), so memory is bounded by a month of decisions. A repeated event changes nothing.
+"""
+
+import hashlib
+from array import array
+from dataclasses import dataclass, field
+
+from contracts import reasons
+from contracts.envelope import Entry, Malformed, Recorded
+from contracts.events.person import FeedbackReceived, TipScored
+from contracts.feature_sets import DIMENSIONS
+from contracts.rewards import OUTCOMES, VERDICTS, reward
+from contracts.times import DAY_US, format_time
+
+JOIN_WINDOW_US = DAY_US
+WAIT_WINDOW_US = 7 * DAY_US
+OPEN_WINDOW_US = 30 * DAY_US
+REPEAT_WINDOW_US = DAY_US
+
+
+@dataclass(slots=True)
+class Decision:
+    """An open decision: what was shown to whom, its x (float64 bytes, empty when external) and its reactions."""
+
+    decision_id: str
+    event_id: str
+    seq: int
+    recorded_us: int
+    user_id: str
+    tip_id: str
+    feature_set: str
+    external: bool
+    x: bytes
+    verdict: str | None = None
+    outcome: str | None = None
+    reactions: list[str] = field(default_factory=list)
+
+    @property
+    def reward(self) -> float:
+        return reward(self.verdict, self.outcome)
+
+
+@dataclass(slots=True)
+class Feedback:
+    """One feedback event as the join sees it; `raw_*` lets a dead letter keep the bytes."""
+
+    seq: int
+    recorded_us: int
+    occurred_us: int
+    event_id: str
+    user_id: str
+    action: str
+    decision_id: str | None
+    tip_id: str | None
+    raw: Recorded
+
+
+@dataclass(slots=True)
+class Join:
+    """Feedback that found its decision; `delta` is the change of the decision's reward, `first` marks its pull."""
+
+    feedback: Feedback
+    decision: Decision
+    first: bool
+    delta: float
+    status: str = "attributed"
+    effect: str = "none"
+
+
+@dataclass(slots=True)
+class Step:
+    """What one message of the stream means, worked out once for all folds; empty when it was a repeat."""
+
+    seq: int
+    recorded_us: int
+    entry: Entry | None = None
+    decision: Decision | None = None
+    joins: list[Join] = field(default_factory=list)
+    waiting: Feedback | None = None
+    unattributed: Feedback | None = None
+    dead: list[Malformed] = field(default_factory=list)
+    given_up: list[Feedback] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class AttributionState:
+    """Open decisions by id, each person's open decisions in order, waiting feedback, recent event ids."""
+
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    recent: dict[str, list[str]] = field(default_factory=dict)
+    waiting: dict[str, list[Feedback]] = field(default_factory=dict)
+    seen: dict[bytes, int] = field(default_factory=dict)
+
+
+def attribute(state: AttributionState, item: Entry | Malformed) -> Step:
+    """Fold one message into `state` (which is consumed) and say what it means."""
+    step = Step(item.seq, item.recorded_us)
+    _forget(state, step)
+    if isinstance(item, Malformed):
+        step.dead.append(item)
+        return step
+    event = item.event
+    if isinstance(event, TipScored):
+        _decide(state, step, item, event)
+        return step
+    identity = hashlib.blake2b(f"{item.raw.subject}\0{item.event_id}".encode(), digest_size=16).digest()
+    if identity in state.seen:
+        return step
+    state.seen[identity] = item.recorded_us
+    step.entry = item
+    if isinstance(event, FeedbackReceived):
+        _react(state, step, item, event)
+    return step
+
+
+def _decide(state: AttributionState, step: Step, entry: Entry, event: TipScored) -> None:
+    known = state.decisions.get(event.decision_id)
+    if known is not None:
+        if known.event_id != entry.event_id:
+            detail = f"decision_id {event.decision_id!r:.100} is held by the event at {known.seq}"
+            step.dead.append(_dead(entry.raw, reasons.DUPLICATE_DECISION, detail))
+        return
+    if not event.external and DIMENSIONS.get(event.feature_set) != len(event.x):
+        detail = f"{event.feature_set} has {DIMENSIONS.get(event.feature_set)} features, x has {len(event.x)}"
+        step.dead.append(_dead(entry.raw, reasons.WRONG_FEATURES, detail))
+        return
+    decision = Decision(
+        decision_id=event.decision_id,
+        event_id=entry.event_id,
+        seq=entry.seq,
+        recorded_us=entry.recorded_us,
+        user_id=event.user_id,
+        tip_id=event.tip_id,
+        feature_set=event.feature_set,
+        external=event.external,
+        x=b"" if event.external else array("d", event.x).tobytes(),
+    )
+    state.decisions[decision.decision_id] = decision
+    state.recent.setdefault(decision.user_id, []).append(decision.decision_id)
+    step.entry, step.decision = entry, decision
+    for feedback in state.waiting.pop(decision.decision_id, ()):
+        _join(step, feedback, decision)
+
+
+def _react(state: AttributionState, step: Step, entry: Entry, event: FeedbackReceived) -> None:
+    feedback = Feedback(
+        seq=entry.seq,
+        recorded_us=entry.recorded_us,
+        occurred_us=entry.occurred_us,
+        event_id=entry.event_id,
+        user_id=event.user_id,
+        action=event.action,
+        decision_id=event.decision_id,
+        tip_id=event.tip_id,
+        raw=entry.raw,
+    )
+    if event.decision_id is None:
+        latest = _latest(state, feedback)
+        if latest is None:
+            step.unattributed = feedback
+        else:
+            _join(step, feedback, latest)
+    elif event.decision_id in state.decisions:
+        _join(step, feedback, state.decisions[event.decision_id])
+    else:
+        state.waiting.setdefault(event.decision_id, []).append(feedback)
+        step.waiting = feedback
+
+
+def _latest(state: AttributionState, feedback: Feedback) -> Decision | None:
+    """The person's latest decision (of that tip, if the feedback names one) within 24 h of stream time."""
+    for decision_id in reversed(state.recent.get(feedback.user_id, ())):
+        decision = state.decisions[decision_id]
+        if feedback.recorded_us - decision.recorded_us > JOIN_WINDOW_US:
+            return None
+        if feedback.tip_id is None or feedback.tip_id == decision.tip_id:
+            return decision
+    return None
+
+
+def _join(step: Step, feedback: Feedback, decision: Decision) -> None:
+    if decision.user_id != feedback.user_id:
+        step.dead.append(
+            _dead(
+                feedback.raw,
+                reasons.OTHER_PERSON,
+                f"decision {decision.decision_id!r:.100} is another person's",
+            )
+        )
+        _give_up(step, feedback)
+        return
+    if feedback.tip_id is not None and feedback.tip_id != decision.tip_id:
+        # A reaction to one of the alternatives: it says nothing about the tip that the decision chose.
+        step.joins.append(Join(feedback, decision, first=False, delta=0.0, status="unattributed"))
+        return
+    if feedback.event_id in decision.reactions:
+        _give_up(step, feedback)
+        return
+    first, before = not decision.reactions, decision.reward
+    decision.reactions.append(feedback.event_id)
+    if feedback.action in VERDICTS:
+        decision.verdict = feedback.action
+    elif feedback.action in OUTCOMES:
+        decision.outcome = feedback.action
+    step.joins.append(Join(feedback, decision, first=first, delta=decision.reward - before))
+
+
+def _give_up(step: Step, feedback: Feedback) -> None:
+    """Feedback that waited and now turns out not to count; feedback of this very step was never stored."""
+    if feedback.seq != step.seq:
+        step.given_up.append(feedback)
+
+
+def _forget(state: AttributionState, step: Step) -> None:
+    """Drop what the windows of stream time no longer hold; feedback that waited in vain becomes a dead letter."""
+    now = step.recorded_us
+    while state.seen and now - state.seen[identity := next(iter(state.seen))] > REPEAT_WINDOW_US:
+        del state.seen[identity]
+    while state.waiting:
+        decision_id, feedbacks = next(iter(state.waiting.items()))
+        if now - feedbacks[0].recorded_us <= WAIT_WINDOW_US:
+            break
+        late = feedbacks.pop(0)
+        detail = f"feedback on decision {decision_id!r:.100} of {format_time(late.recorded_us)}"
+        step.dead.append(_dead(late.raw, reasons.DECISION_NEVER_CAME, detail))
+        step.given_up.append(late)
+        del state.waiting[decision_id]
+        if feedbacks:
+            _requeue(state, decision_id, feedbacks)
+    while state.decisions:
+        oldest = next(iter(state.decisions.values()))
+        if now - oldest.recorded_us <= OPEN_WINDOW_US:
+            break
+        del state.decisions[oldest.decision_id]
+        theirs = state.recent[oldest.user_id]
+        theirs.pop(0)
+        if not theirs:
+            del state.recent[oldest.user_id]
+
+
+def _requeue(state: AttributionState, decision_id: str, feedbacks: list[Feedback]) -> None:
+    """Put back those who wait on, keeping the line in order of arrival so that its head is the oldest."""
+    state.waiting[decision_id] = feedbacks
+    state.waiting = dict(sorted(state.waiting.items(), key=lambda pair: pair[1][0].seq))
+
+
+def _dead(raw: Recorded, reason: str, detail: str) -> Malformed:
+    return Malformed(raw.seq, raw.recorded_us, reason, detail, raw)

@@ -1,0 +1,91 @@
+"""What a fold asks of a sink: rows to put, columns to patch, rows to drop, coalesced over a batch of events."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from projections.folds.tables import BY_NAME, Table
+
+Value = Any
+Row = tuple[Value, ...]
+Key = tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A whole row, in column order, replacing the row of the same key."""
+
+    table: Table
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """New values for some columns of the row with this key."""
+
+    table: Table
+    key: Key
+    values: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The row with this key goes."""
+
+    table: Table
+    key: Key
+
+
+Change = Put | Patch | Drop
+
+
+@dataclass(slots=True)
+class TableBatch:
+    """The net effect of a batch on one table: drop first, then put, then patch."""
+
+    table: Table
+    drops: dict[Key, None] = field(default_factory=dict)
+    puts: dict[Key, Row] = field(default_factory=dict)
+    patches: dict[Key, dict[str, Value]] = field(default_factory=dict)
+
+    def add(self, change: Change) -> None:
+        if isinstance(change, Put):
+            key = key_of(self.table, change.row)
+            self.patches.pop(key, None)
+            self.puts[key] = change.row
+        elif isinstance(change, Drop):
+            self.puts.pop(change.key, None)
+            self.patches.pop(change.key, None)
+            self.drops[change.key] = None
+        elif change.key in self.puts:
+            self.puts[change.key] = patched(self.table, self.puts[change.key], change.values)
+        else:
+            self.patches.setdefault(change.key, {}).update(change.values)
+
+
+def coalesce(changes: Iterable[Change]) -> list[TableBatch]:
+    """The net effect of changes made in order, one batch a table."""
+    batches: dict[str, TableBatch] = {}
+    for change in changes:
+        name = change.table.name
+        if name not in batches:
+            batches[name] = TableBatch(BY_NAME[name])
+        batches[name].add(change)
+    return list(batches.values())
+
+
+def key_of(table: Table, row: Row) -> Key:
+    """The key columns of a row."""
+    if table.key == (table.columns[0][0],):
+        return row[:1]
+    return tuple(row[table.position(column)] for column in table.key)
+
+
+def patched(table: Table, row: Row, values: Mapping[str, Value]) -> Row:
+    """A row with some columns replaced."""
+    if not values:
+        return row
+    changed = list(row)
+    for column, value in values.items():
+        changed[table.position(column)] = value
+    return tuple(changed)

@@ -1,0 +1,95 @@
+"""`policies`: each policy's standing, weight and parameters; the recommender and the scorer read it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from contracts.events.admin import (
+    ModelPromoted,
+    PolicyDisabled,
+    PolicyEnabled,
+    PolicyPromoted,
+    PolicyShadowed,
+)
+from projections.folds.attribution import Step
+from projections.folds.changes import Change, Put
+from projections.folds.tables import POLICIES
+from projections.folds.text import canonical_json
+
+
+@dataclass(slots=True)
+class Policy:
+    """A policy as it stands: `live`, `shadow` or `disabled`; `version` counts its changes, `weight` its share."""
+
+    policy: str
+    standing: str = "disabled"
+    weight: float = 0.0
+    params: dict[str, float] = field(default_factory=dict)
+    version: int = 0
+    changed_by: str = ""
+    changed_us: int = 0
+    seq: int = 0
+
+
+@dataclass(slots=True)
+class Model:
+    """The promoted prior: A = a0 + S, b = b0 + c for decisions of its feature set."""
+
+    model_version: str
+    feature_set: str
+    a0: list[list[float]]
+    b0: list[float]
+    seq: int
+
+
+@dataclass(slots=True)
+class PoliciesState:
+    """Every policy named so far, and the models promoted so far in stream order."""
+
+    policies: dict[str, Policy] = field(default_factory=dict)
+    models: list[Model] = field(default_factory=list)
+
+    def live(self) -> list[Policy]:
+        """The live policies in order of their names."""
+        return [policy for _, policy in sorted(self.policies.items()) if policy.standing == "live"]
+
+    def model(self, feature_set: str, seq: int | None = None) -> Model | None:
+        """The promoted model of a feature set, as it stood at `seq` (now, when None)."""
+        for model in reversed(self.models):
+            if model.feature_set == feature_set and (seq is None or model.seq <= seq):
+                return model
+        return None
+
+
+def fold_policies(state: PoliciesState, step: Step) -> Iterable[Change]:
+    """Fold a step into `state`; the rows of the policies it changes."""
+    if step.entry is None:
+        return
+    event = step.entry.event
+    if isinstance(event, PolicyPromoted):
+        for policy in state.live():
+            if policy.policy != event.policy:
+                yield _stand(state, step, policy.policy, "disabled", 0.0, {})
+        yield _stand(state, step, event.policy, "live", 1.0, event.params)
+    elif isinstance(event, PolicyEnabled):
+        yield _stand(state, step, event.policy, "live", event.weight, event.params)
+    elif isinstance(event, PolicyShadowed):
+        yield _stand(state, step, event.policy, "shadow", 0.0, event.params)
+    elif isinstance(event, PolicyDisabled):
+        yield _stand(state, step, event.policy, "disabled", 0.0, {})
+    elif isinstance(event, ModelPromoted):
+        state.models.append(Model(event.model_version, event.feature_set, event.a0, event.b0, step.seq))
+
+
+def _stand(state: PoliciesState, step: Step, name: str, standing: str, weight: float, params: dict[str, float]) -> Put:
+    assert step.entry is not None
+    policy = state.policies.setdefault(name, Policy(name))
+    policy.standing, policy.weight = standing, weight
+    policy.params = params or policy.params
+    policy.version += 1
+    policy.changed_by, policy.changed_us, policy.seq = (
+        step.entry.actor or "",
+        step.entry.occurred_us,
+        step.seq,
+    )
+    values = (canonical_json(policy.params), policy.version, policy.changed_by, policy.changed_us, policy.seq)
+    return Put(POLICIES, (name, standing, weight, *values))
