@@ -7,7 +7,10 @@ import typer
 from contracts.errors import TipstreamError
 
 app = typer.Typer(
-    name="tipstream", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    name="tipstream",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
 )
 
 
