@@ -90,9 +90,8 @@ def test_ci_calls_the_test_command_of_the_readme_last() -> None:
 
 
 def test_each_setting_stands_in_the_readme() -> None:
-    documented = set(
-        re.findall(rf"^\| `{PREFIX}([A-Z_]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
-    )
+    readme = (ROOT / "README.md").read_text()
+    documented = set(re.findall(rf"^\| `{PREFIX}([A-Z_]+)` \|", readme, re.MULTILINE))
     assert documented == {name.upper() for name in Settings.model_fields}
 
 
@@ -125,8 +124,14 @@ def test_compose_holds_to_the_compose_specification() -> None:
 def test_compose_starts_each_process_with_settings_that_exist() -> None:
     services = _compose()["services"]
     assert set(services) == {"nats", "scorer", "projector", "analytics", "query", "replayer", "api"}
+    services.pop("nats")
+    known = {PREFIX + field.upper() for field in Settings.model_fields}
     for name, service in services.items():
-        if name != "nats":
-            assert service["command"] == ["tipstream", name]
-        known = {PREFIX + field.upper() for field in Settings.model_fields}
+        assert service["command"] == ["tipstream", name]
         assert set(service["environment"]) <= known
+
+
+def test_compose_sets_each_variable_of_the_server_configuration() -> None:
+    environment = _compose()["services"]["nats"]["environment"]
+    settings = re.sub(r"#.*", "", (ROOT / "nats.conf").read_text())
+    assert set(re.findall(r"\$([A-Z_]+)", settings)) == set(environment)
