@@ -1,17 +1,16 @@
-"""The `tipstream` command: one door to every process and to the tools for operators."""
+"""The `tipstream` command: one door to every process and to the tools for producers, analysts and ops."""
 
 import sys
 
 import typer
 
 from contracts.errors import TipstreamError
+from services.cli import events, operations, processes
 
-app = typer.Typer(
-    name="tipstream",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(name="tipstream", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+processes.add_to(app)
+events.add_to(app)
+operations.add_to(app)
 
 
 @app.callback()

@@ -1,0 +1,88 @@
+"""A stream's first events: StreamStarted with the signing key, the built-in catalog and the default policies.
+
+Every one is published on the condition that its subject is still empty, so any number of processes may try, at any
+time, and an admin's later changes are never undone.
+"""
+
+import base64
+from collections.abc import Sequence
+
+from contracts.codec import Decoder, trust_of
+from contracts.envelope import Message
+from contracts.errors import TipstreamError
+from contracts.events.admin import PolicyDisabled, PolicyPromoted, StreamStarted
+from contracts.events.base import SignedEvent
+from contracts.signing import Signer
+from contracts.subjects import STREAM
+from services.bus.errors import PublishRefused
+from services.bus.jetstream import JetStreamBus
+from services.bus.memory import MemoryBus
+from services.catalog.builtin import builtin_tips
+from services.keys import signing_seed
+from services.publishing import EventPublisher
+from services.settings import Settings
+
+ACTOR = "system"
+SOURCE = "/tipstream/bootstrap"
+WRONG_LAST_SEQUENCE = frozenset({10071, 10164})
+
+Bus = JetStreamBus | MemoryBus
+
+
+class ForeignSigningKey(TipstreamError):
+    """The stream trusts another key than HOME/keys/signing.key: restore that file from a backup of the
+    installation that began the stream, or start with another stream."""
+
+
+def load_signer(settings: Settings) -> Signer:
+    """The installation's signer; its key is made on first use."""
+    return Signer(signing_seed(settings))
+
+
+async def ensure_stream(bus: Bus, settings: Settings) -> Decoder:
+    """Declare the stream and publish what is missing of its first events; the decoder of this stream.
+
+    Raises StreamMismatch, NotTipstream, ForeignSigningKey, BusUnavailable.
+    """
+    await bus.declare()
+    signer = load_signer(settings)
+    publisher = EventPublisher(bus, signer, source=SOURCE)
+    started = StreamStarted(
+        stream=STREAM, key_id=signer.key_id, public_key=base64.b64encode(signer.public_key).decode("ascii")
+    )
+    await _publish_if(bus, publisher, started, "stream-started", "Nats-Expected-Last-Sequence")
+    decoder = await open_decoder(bus)
+    if signer.key_id not in decoder.trust.keys:
+        raise ForeignSigningKey(f"the stream trusts key {next(iter(decoder.trust.keys))}, HOME has {signer.key_id}")
+    for event, event_id in first_events():
+        await _publish_if(bus, publisher, event, event_id, "Nats-Expected-Last-Subject-Sequence")
+    return decoder
+
+
+async def open_decoder(bus: Bus) -> Decoder:
+    """The decoder of a stream that has begun. Raises NotTipstream, BusUnavailable."""
+    info = await bus.info()
+    return Decoder(info.created, trust_of(await bus.get(info.first_seq)))
+
+
+def first_events() -> Sequence[tuple[SignedEvent, str]]:
+    """The built-in tips and the default policies, with their fixed event ids."""
+    reason = "built in"
+    policies: list[SignedEvent] = [
+        PolicyPromoted(policy="linucb", reason=reason),
+        PolicyDisabled(policy="greedy", reason=reason),
+        PolicyDisabled(policy="random", reason=reason),
+    ]
+    tips = builtin_tips()
+    return [(tip, f"builtin-tip-{tip.tip_id}") for tip in tips] + [
+        (event, f"builtin-{event.subject().rpartition('.')[2]}") for event in policies
+    ]
+
+
+async def _publish_if(bus: Bus, publisher: EventPublisher, event: SignedEvent, event_id: str, condition: str) -> None:
+    message = publisher.signed(event, actor=ACTOR, event_id=event_id)
+    try:
+        await bus.publish(Message(message.subject, {**message.headers, condition: "0"}, message.data))
+    except PublishRefused as refusal:
+        if refusal.code not in WRONG_LAST_SEQUENCE:
+            raise

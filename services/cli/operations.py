@@ -1,0 +1,205 @@
+"""The commands for ops and analysts: replay, verify, sql."""
+
+import asyncio
+import csv
+import sys
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from contracts.errors import TipstreamError
+from contracts.events.admin import ReplayRequested
+from contracts.times import parse_time
+from projections.replay import EVERY_PROJECTION, Plan, plan_replay, progress_subject
+from services.bootstrap import load_signer
+from services.bus.errors import NoAnswer
+from services.bus.jetstream import JetStreamBus
+from services.publishing import EventPublisher, new_id
+from services.settings import Settings
+
+CONNECT_S = 5.0
+QUIET_S = 30.0
+SQL_ANSWER_S = 30.0
+SOURCE = "/tipstream/cli"
+
+Projections = Annotated[
+    list[str] | None,
+    typer.Option("--projection", help="sqlite, analytics, query or scorer; again for more; default all."),
+]
+User = Annotated[str | None, typer.Option("--user", help="Only what concerns this person.")]
+
+
+class BadOption(TipstreamError):
+    """An option of the command line cannot be understood; the message says which and how to write it."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands of this module."""
+    for command in (replay, verify, sql):
+        app.command()(command)
+
+
+def replay(
+    projection: Projections = None,
+    user: User = None,
+    upto_seq: Annotated[int | None, typer.Option(help="Fold up to this sequence (as it was).", min=1)] = None,
+    upto_time: Annotated[str | None, typer.Option(help="Fold up to this RFC 3339 time (as it was).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be touched, and touch nothing.")] = False,
+    back: Annotated[bool, typer.Option("--back", help="Switch back to the version before the last switch.")] = False,
+    actor: Annotated[str, typer.Option(help="Whose name the request is signed in.")] = "cli",
+) -> None:
+    """Fold the log again beside the live projections, compare digests, switch; shows progress."""
+    request = ReplayRequested(
+        replay_id=new_id(),
+        mode="back" if back else "rebuild",
+        projections=_projections(projection),
+        user_id=user,
+        upto_seq=upto_seq,
+        upto_time=_time(upto_time),
+    )
+
+    async def run() -> dict[str, Any] | Plan:
+        settings = Settings()
+        bus = await JetStreamBus.connect(settings.bus_url, name="tipstream replay", timeout=CONNECT_S)
+        try:
+            if dry_run:
+                return await plan_replay(bus, settings, request)
+            return await _watch(bus, settings, request, actor)
+        finally:
+            await bus.close()
+
+    outcome = asyncio.run(run())
+    if isinstance(outcome, Plan):
+        for line in outcome.lines():
+            print(line)
+        return
+    for result in outcome["results"]:
+        print(_result_line(result))
+    full = "" if outcome["full"] else " (not a full replay: the log does not hold everything)"
+    print(f"{outcome['outcome']}: {outcome['events']:,} events in {outcome['duration_us'] / 1e6:.1f} s{full}")
+    if outcome["detail"]:
+        print(outcome["detail"])
+    if outcome["outcome"] != "done":
+        raise typer.Exit(1)
+
+
+def _projections(chosen: list[str] | None) -> list[Any]:
+    unknown = sorted(set(chosen or ()) - set(EVERY_PROJECTION))
+    if unknown:
+        raise BadOption(f"--projection {unknown[0]!r} is none of {', '.join(EVERY_PROJECTION)}")
+    return list(chosen or EVERY_PROJECTION)
+
+
+def _time(text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_time(text)
+    except ValueError as error:
+        raise BadOption(f"--upto-time {error}") from None
+
+
+async def _watch(bus: JetStreamBus, settings: Settings, request: ReplayRequested, actor: str) -> dict[str, Any]:
+    """Publish the request and show the worker's progress until it is done."""
+    publisher = EventPublisher(bus, load_signer(settings), source=SOURCE)
+    heard = bus.listen(progress_subject(request.replay_id))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        task = progress.add_task("waiting for the replay worker", total=None, rate="")
+        first = asyncio.ensure_future(anext(heard))
+        await publisher.publish_signed(request, actor=actor, timeout=CONNECT_S)
+        while True:
+            try:
+                _, data = await asyncio.wait_for(first, QUIET_S)
+            except TimeoutError:
+                raise NoAnswer(
+                    "no replay worker reports progress: is `tipstream up` (or `tipstream replayer`) running? "
+                    "The request stands in the log and is carried out when one starts."
+                ) from None
+            report: dict[str, Any] = orjson.loads(data)
+            if report["phase"] == "completed":
+                outcome: dict[str, Any] = report["completed"]
+                return outcome
+            progress.update(
+                task,
+                description=f"{report['projection']}: {report['phase']}",
+                completed=report["events"],
+                total=report["total"],
+                rate=f"{report['events_per_s']:,.0f} events/s",
+            )
+            first = asyncio.ensure_future(anext(heard))
+
+
+def _result_line(result: dict[str, Any]) -> str:
+    digests = {True: "digests equal", False: "DIGESTS DIFFER", None: "nothing to compare with"}[result["equal"]]
+    switched = "switched" if result["switched"] else "not switched"
+    rebuilt = (result["rebuilt_digest"] or "")[:16]
+    note = f"; {result['note']}" if result["note"] else ""
+    where = f"v{result['version']} up to {result['upto_seq']}"
+    return f"{result['projection']:<10} {where}: {digests} {rebuilt}, {switched}{note}"
+
+
+def verify(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Fold the log afresh, compare every digest with the live ones, recompute every score; exit 1 when not proven."""
+    from projections.verify import Report, verify_system
+
+    async def run() -> Report:
+        settings = Settings()
+        bus = await JetStreamBus.connect(settings.bus_url, name="tipstream verify", timeout=CONNECT_S)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task("folding afresh", total=None)
+
+            def advance(done: int, total: int) -> None:
+                progress.update(task, completed=done, total=total)
+
+            try:
+                return await verify_system(bus, settings, progress=advance)
+            finally:
+                await bus.close()
+
+    report = asyncio.run(run())
+    if as_json:
+        print(orjson.dumps(report.as_dict(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        for line in report.lines():
+            print(line)
+    if not report.proven:
+        raise typer.Exit(1)
+
+
+def sql(
+    statement: Annotated[str, typer.Argument(help="One SELECT statement.")],
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    actor: Annotated[str, typer.Option(help="Whose name the statement is logged in.")] = "cli",
+) -> None:
+    """Ask the query process; SELECT only, within its time and row limits."""
+
+    async def run() -> dict[str, Any]:
+        bus = await JetStreamBus.connect(Settings().bus_url, name="tipstream sql", timeout=CONNECT_S)
+        question = orjson.dumps({"op": "sql", "sql": statement, "actor": actor})
+        try:
+            answer: dict[str, Any] = orjson.loads(await bus.request("tipstream.ctl.query", question, SQL_ANSWER_S))
+            return answer
+        finally:
+            await bus.close()
+
+    answer = asyncio.run(run())
+    if as_json:
+        print(orjson.dumps(answer).decode())
+    elif as_csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(answer["columns"])
+        writer.writerows(answer["rows"])
+    else:
+        table = Table(*answer["columns"])
+        for row in answer["rows"]:
+            table.add_row(*("" if value is None else str(value) for value in row))
+        Console().print(table)
+        cut = " (cut at the row limit)" if answer.get("truncated") else ""
+        print(f"{len(answer['rows'])} rows in {answer['duration_us'] / 1000:.1f} ms{cut}")

@@ -1,0 +1,103 @@
+"""The processes of a running Tipstream: their names, commands and order, and one of them kept alive."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 10.0
+STEADY_S = 30.0
+STOP_S = 15.0
+PR_SET_PDEATHSIG = 1
+
+PROCESSES: tuple[str, ...] = ("scorer", "projector", "analytics", "query", "replayer", "api")
+"""The commands `tipstream up` runs beside the NATS server, in the order they are started."""
+
+
+def command_of(process: str) -> list[str]:
+    """The argv of one of Tipstream's own processes."""
+    return [sys.executable, "-m", "services.cli", process]
+
+
+@dataclass(slots=True)
+class Child:
+    """One process that is started again, with growing pauses, whenever it ends; its output goes to `log`."""
+
+    name: str
+    argv: Sequence[str]
+    log: Path
+    environment: Mapping[str, str]
+    on_change: Callable[[str], None]
+    restarts: int = 0
+    process: asyncio.subprocess.Process | None = None
+    stopping: bool = False
+    _task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        """Begin keeping it alive."""
+        self._task = asyncio.create_task(self._keep_alive(), name=f"keep {self.name}")
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
+    async def _keep_alive(self) -> None:
+        pause = FIRST_PAUSE_S
+        while not self.stopping:
+            began = monotonic()
+            code = await self._run()
+            if self.stopping:
+                return
+            self.restarts += 1
+            pause = FIRST_PAUSE_S if monotonic() - began > STEADY_S else min(2 * pause, LONGEST_PAUSE_S)
+            self.on_change(f"{self.name} ended with {_outcome(code)}; starting it again in {pause:.1f} s ({self.log})")
+            await asyncio.sleep(pause)
+
+    async def _run(self) -> int:
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=dict(self.environment),
+                start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            )
+        return await self.process.wait()
+
+    async def stop(self) -> None:
+        """End it: SIGTERM, then SIGKILL for one that does not listen."""
+        self.stopping = True
+        if self.process is not None and self.running:
+            self._signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(self.process.wait(), STOP_S)
+            except TimeoutError:
+                self._signal(signal.SIGKILL)
+                await self.process.wait()
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
+
+
+def _end_with_parent() -> None:
+    """In the child, before exec: a supervisor killed with -9 must not leave processes that hold its ports."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _outcome(code: int) -> str:
+    return f"status {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"

@@ -1,0 +1,54 @@
+"""Checks before anything is started: one supervisor a HOME, and every port free."""
+
+import fcntl
+import os
+import socket
+from typing import IO
+
+from contracts.errors import TipstreamError
+from services.settings import PREFIX, Settings
+
+
+class PortTaken(TipstreamError):
+    """A port that Tipstream needs is in use; stop what holds it, or set the variable that the message names."""
+
+
+class AlreadyRunning(TipstreamError):
+    """Another `tipstream up` runs on this HOME; stop it, or set TIPSTREAM_HOME to another folder."""
+
+
+def claim_home(settings: Settings) -> IO[str]:
+    """Hold HOME for this process until the file that is returned is closed. Raises AlreadyRunning."""
+    lock = (settings.run_dir / "up.lock").open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.seek(0)
+        owner = lock.read().strip()
+        lock.close()
+        raise AlreadyRunning(
+            f"another `tipstream up` (process {owner}) runs on {settings.home}; stop it, "
+            f"or set {PREFIX}HOME to another folder"
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def check_ports(settings: Settings) -> None:
+    """See that every port is free. Raises PortTaken for the first that is not."""
+    wanted = {"PORT": settings.port, "SCORER_PORT": settings.scorer_port, "QUACK_PORT": settings.quack_port}
+    if settings.embedded:
+        wanted["NATS_PORT"] = settings.nats_port
+    for name, port in wanted.items():
+        host = settings.host if name == "PORT" else "127.0.0.1"
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise PortTaken(
+                    f"port {port} ({PREFIX}{name}) cannot be used: {error.strerror}; stop what holds it, "
+                    f"or set {PREFIX}{name} to a free port"
+                ) from None
