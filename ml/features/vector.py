@@ -1,0 +1,219 @@
+"""From a context and candidate tips to the candidate matrix: one function for serving and training.
+
+The same context, tips and feature set give the same bits on every machine, so anyone can regenerate a matrix
+from the log.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.errors import TipstreamError
+from contracts.times import SECOND_US, parse_time
+from ml.features.definitions import CATEGORIES
+from ml.features.feature_set import FeatureSet, Reading, TipAttributes
+
+Array: TypeAlias = NDArray[np.float64]
+
+CALLER = "caller"
+"""The source of signals that the caller of a scoring call supplied: observed at `now`, without a token."""
+
+
+class ContextError(TipstreamError):
+    """The context can't be read; `field` is the path of what is wrong, as in context.signals.steps.value."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class FeatureError(TipstreamError):
+    """A candidate's inline feature can't be used; `key` is its name."""
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"feature {key!r} {problem}")
+        self.key = key
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ContextVector:
+    """A context's factors, read-only float64 (d,), and what was noticed while reading it.
+
+    `missing` names the features of which a signal was imputed and `stale_sources` the sources whose token had
+    expired at `now`; `read` is a copy of all that was read and reads to the same vector again; `ignored` are
+    the paths that no feature reads.
+    """
+
+    factors: Array
+    missing: tuple[str, ...]
+    stale_sources: tuple[str, ...]
+    read: dict[str, Any]
+    ignored: tuple[str, ...]
+
+
+def read_context(feature_set: FeatureSet, context: Mapping[str, Any]) -> ContextVector:
+    """The factors of `{"now", "signals": {name: {"value", "source", "observed_at", "token_expires_at"?}}}`.
+
+    A number under a signal's own name beside `now` is that signal as the caller knows it, and wins. The
+    offset of `now` decides the hour and weekday: in +02:00 a morning is a morning there. Raises ContextError.
+    """
+    if not isinstance(context, Mapping):
+        raise ContextError("context", "must be a JSON object")
+    if "now" not in context:
+        raise ContextError("context.now", "is missing; give the moment of the decision as an RFC 3339 timestamp")
+    now = context["now"]
+    now_us = _time(now, "context.now")
+    given = context.get("signals", {})
+    if not isinstance(given, Mapping):
+        raise ContextError("context.signals", "must be a JSON object of signals by name")
+
+    known = feature_set.signals
+    read: dict[str, dict[str, Any]] = {}
+    levels: dict[str, float] = {}
+    imputed: set[str] = set()
+    stale: dict[str, None] = {}
+    for name, signal in known.items():
+        levels[name] = 0.0
+        if name in context:
+            value = _number(context[name], f"context.{name}")
+            seen = _Seen({"value": value, "source": CALLER, "observed_at": now}, now_us, None)
+        elif name in given:
+            seen = _seen(given[name], f"context.signals.{name}")
+        else:
+            imputed |= feature_set.readers[name]
+            continue
+        read[name] = seen.entry
+        expired = seen.expires_us is not None and seen.expires_us <= now_us
+        if expired:
+            stale[seen.entry["source"]] = None
+        if expired or now_us - seen.observed_us > signal.max_age_s * SECOND_US:
+            imputed |= feature_set.readers[name]
+        else:
+            levels[name] = signal.scaled(seen.entry["value"])
+
+    clock = datetime.fromisoformat(now)
+    reading = Reading(clock.hour * 3600 + clock.minute * 60 + clock.second, clock.weekday(), levels)
+    factors = np.array([feature.context(reading) for feature in feature_set.features], dtype=np.float64)
+    factors.flags.writeable = False
+    return ContextVector(
+        factors,
+        tuple(name for name in feature_set.names if name in imputed) if imputed else (),
+        tuple(stale),
+        {"now": now, "signals": read},
+        (
+            *(key for key in context if key not in known and key not in ("now", "signals")),
+            *(f"signals.{name}" for name in given if name not in known),
+        ),
+    )
+
+
+def tip_attributes_from(feature_set: FeatureSet, tip_id: str, features: Mapping[str, Any]) -> TipAttributes:
+    """A candidate whose features the caller supplied: category, effort, minutes, tip factors by feature name.
+
+    What is left out is neutral. Raises FeatureError for an unknown name or a value that can't be meant.
+    """
+    category: str | None = None
+    effort, minutes = 3.0, 10.0
+    given: dict[str, float] = {}
+    for key, value in features.items():
+        if key == "category":
+            if value not in CATEGORIES:
+                raise FeatureError(key, f"must be one of {', '.join(CATEGORIES)}")
+            category = value
+        elif key == "effort":
+            effort = _between(key, value, 1, 5)
+        elif key == "minutes":
+            minutes = _between(key, value, 1, 480)
+        elif key in feature_set.columns:
+            given[key] = _between(key, value, -1, 1)
+        else:
+            known = ", ".join(("category", "effort", "minutes", *feature_set.names))
+            raise FeatureError(key, f"is unknown; {feature_set.name} knows {known}")
+    return TipAttributes(tip_id, category, effort, minutes, tuple(given.items()))
+
+
+def tip_factors(feature_set: FeatureSet, tip: TipAttributes) -> Array:
+    """The tip factors, float64 (d,). Raises FeatureError when a given factor is none of this feature set."""
+    factors = np.array([feature.tip(tip) for feature in feature_set.features], dtype=np.float64)
+    for name, value in tip.given:
+        if name not in feature_set.columns:
+            raise FeatureError(name, f"is no feature of {feature_set.name}")
+        factors[feature_set.columns[name]] = value
+    return factors
+
+
+def candidate_matrix(tips: Array, context: Array) -> Array:
+    """The matrix (k, d), C-contiguous float64, of tip factors (k, d) and context factors (d,)."""
+    matrix = np.ascontiguousarray(tips * context)
+    matrix += 0.0  # turns -0.0 into 0.0: equal numbers must have equal bytes, also after a trip through JSON
+    return matrix
+
+
+def matrix_digest(matrix: Array) -> str:
+    """SHA-256 in hex of the matrix's values, row by row, as little-endian float64."""
+    return sha256(np.ascontiguousarray(matrix, dtype="<f8").data).hexdigest()
+
+
+class _Seen(NamedTuple):
+    entry: dict[str, Any]
+    observed_us: int
+    expires_us: int | None
+
+
+def _seen(given: Any, path: str) -> _Seen:
+    if not isinstance(given, Mapping):
+        raise ContextError(path, "must be a JSON object with value, source and observed_at")
+    for key in ("value", "source", "observed_at"):
+        if key not in given:
+            raise ContextError(f"{path}.{key}", "is missing")
+    if not isinstance(given["source"], str):
+        raise ContextError(f"{path}.source", "must be text")
+    entry = {
+        "value": _number(given["value"], f"{path}.value"),
+        "source": given["source"],
+        "observed_at": given["observed_at"],
+    }
+    observed_us = _time(entry["observed_at"], f"{path}.observed_at")
+    if given.get("token_expires_at") is None:
+        return _Seen(entry, observed_us, None)
+    entry["token_expires_at"] = given["token_expires_at"]
+    return _Seen(entry, observed_us, _time(entry["token_expires_at"], f"{path}.token_expires_at"))
+
+
+def _time(value: Any, path: str) -> int:
+    try:
+        return parse_time(value)
+    except ValueError as error:
+        raise ContextError(path, str(error)) from None
+
+
+def _number(value: Any, path: str) -> float:
+    number = _finite(value)
+    if number is None:
+        raise ContextError(path, "must be a finite number")
+    return number
+
+
+def _between(key: str, value: Any, low: float, high: float) -> float:
+    number = _finite(value)
+    if number is None or not low <= number <= high:
+        raise FeatureError(key, f"must be a finite number from {low} to {high}")
+    return number
+
+
+def _finite(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
