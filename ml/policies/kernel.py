@@ -1,0 +1,127 @@
+"""The arithmetic behind every score, compiled by numba: factorise a person's matrix, then score candidates.
+
+Each number comes from a fixed sequence of IEEE 754 additions, multiplications, divisions and square roots: no
+fastmath, no BLAS, no sum whose order depends on how many candidates there are. So one candidate has the same
+bits alone and among a thousand. Candidates are the innermost loop, where the compiler may use vector
+instructions without changing that order.
+"""
+
+from platform import machine
+from typing import TypeAlias
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.float64]
+
+KERNEL = f"cholesky.v1/{machine().lower()}"
+"""Logged with every score; the architecture is part of it because some compilers fuse a multiplication and an
+addition where the machine can. Whoever changes an operation below counts the version up.
+"""
+
+
+@njit(cache=True, error_model="numpy")
+def factorise(a: Array, b: Array) -> tuple[bool, Array, Array]:
+    """A = L L' (Cholesky): L^-1 (d, d) and theta = A^-1 b (d,), or False when A is not positive definite.
+
+    Reads only the lower triangle of A (d, d).
+    """
+    d = a.shape[0]
+    lower = np.zeros((d, d))
+    root = np.zeros((d, d))
+    theta = np.zeros(d)
+    for j in range(d):
+        for i in range(j, d):
+            left = a[i, j]
+            for m in range(j):
+                left -= lower[i, m] * lower[j, m]
+            if i > j:
+                lower[i, j] = left / lower[j, j]
+            elif 0.0 < left < np.inf:
+                lower[j, j] = np.sqrt(left)
+            else:
+                return False, root, theta
+    for j in range(d):
+        root[j, j] = 1.0 / lower[j, j]
+        for i in range(j + 1, d):
+            left = 0.0
+            for m in range(j, i):
+                left -= lower[i, m] * root[m, j]
+            root[i, j] = left / lower[i, i]
+    forward = np.zeros(d)
+    for i in range(d):
+        left = b[i]
+        for m in range(i):
+            left -= lower[i, m] * forward[m]
+        forward[i] = left / lower[i, i]
+    for back in range(d):
+        i = d - 1 - back
+        left = forward[i]
+        for m in range(i + 1, d):
+            left -= lower[m, i] * theta[m]
+        theta[i] = left / lower[i, i]
+    return True, root, theta
+
+
+@njit(cache=True, error_model="numpy")
+def mean(x: Array, theta: Array) -> Array:
+    """theta . x of each row of x (k, d): (k,)."""
+    k, d = x.shape
+    means = np.zeros(k)
+    for j in range(d):
+        for c in range(k):
+            means[c] += x[c, j] * theta[j]
+    return means
+
+
+@njit(cache=True, error_model="numpy")
+def upper_bounds(x: Array, theta: Array, root: Array, alpha: float) -> Array:
+    """Three rows (3, k) for the rows of x (k, d): mean, bonus and their sum.
+
+    mean = theta . x and bonus = alpha sqrt(x' A^-1 x) = alpha |root x|, since A^-1 = root' root.
+    """
+    k, d = x.shape
+    columns = np.empty((d, k))
+    for c in range(k):
+        for j in range(d):
+            columns[j, c] = x[c, j]
+    rows = np.zeros((3, k))
+    means, squares, part = rows[0], rows[1], rows[2]
+    for i in range(d):
+        for c in range(k):
+            means[c] += columns[i, c] * theta[i]
+            part[c] = 0.0
+        for j in range(i + 1):
+            weight = root[i, j]
+            for c in range(k):
+                part[c] += columns[j, c] * weight
+        for c in range(k):
+            squares[c] += part[c] * part[c]
+    for c in range(k):
+        rows[1, c] = alpha * np.sqrt(squares[c])
+        rows[2, c] = means[c] + rows[1, c]
+    return rows
+
+
+@njit(cache=True, error_model="numpy")
+def floor(score: Array, epsilon: float) -> tuple[int, Array]:
+    """The first of the best scores, and all propensities (k,) when chance epsilon is shared among all alike."""
+    k = len(score)
+    best = 0
+    propensities = np.empty(k)
+    for c in range(k):
+        propensities[c] = epsilon / k
+        if score[c] > score[best]:
+            best = c
+    propensities[best] += 1.0 - epsilon
+    return best, propensities
+
+
+def warm_up() -> None:
+    """Compiles the kernels, or loads them from numba's cache (NUMBA_CACHE_DIR), before the first call counts."""
+    one = np.ones((1, 1))
+    _, root, theta = factorise(one, one[0])
+    floor(mean(one, theta), 0.0)
+    for bound in upper_bounds(one, theta, root, 1.0):
+        floor(bound, 0.0)
