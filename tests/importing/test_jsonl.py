@@ -1,0 +1,107 @@
+"""JSON lines: good lines come in once, each bad one is named with its number and reason."""
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import orjson
+import pytest
+
+from contracts.times import parse_time
+from services.bus.memory import MemoryBus
+from services.importing.errors import ImportFailed
+from services.importing.jsonl import Refusal
+from services.importing.run import import_jsonl
+from tests.importing.conftest import Fold
+from tests.waiting import ManualClock
+
+FEEDBACK = {"type": "tipstream.feedback.received.v1", "data": {"user_id": "ana b", "action": "helpful"}}
+SIGNAL = {"subject": "tips.signal.steps.ana", "data": {"values": {"steps": 900}}}
+
+
+def lines(path: Path, *items: object) -> Path:
+    path.write_bytes(b"\n".join(item if isinstance(item, bytes) else orjson.dumps(item) for item in items))
+    return path
+
+
+async def test_events_named_by_type_or_by_subject_come_in(
+    memory_bus: MemoryBus, clock: ManualClock, folded: Fold, tmp_path: Path
+) -> None:
+    full = {
+        "specversion": "1.0", "id": "f-1", "source": "/phone", "time": "2025-12-31T08:00:00Z",
+        "datacontenttype": "application/json", **FEEDBACK,
+    }  # fmt: skip
+    path = lines(tmp_path / "events.jsonl", full, b"", SIGNAL)
+    report = await import_jsonl(memory_bus, path, now_us=clock() // 1000)
+    assert (report.feedback, report.other, report.added, report.ok) == (1, 1, 2, True)
+    tables = await folded(memory_bus)
+    [feedback] = tables["feedback"].values()
+    assert (feedback["event_id"], feedback["user_id"]) == ("f-1", "ana b")
+    assert feedback["occurred_at"] == parse_time("2025-12-31T08:00:00Z")
+    [signal] = tables["signals"].values()
+    assert signal["event_id"] == hashlib.sha256(orjson.dumps(SIGNAL)).hexdigest()
+    first = await memory_bus.get(1)
+    assert first is not None
+    assert first.headers["ce-source"] == "/phone"
+
+
+async def test_importing_again_adds_nothing_however_late(
+    memory_bus: MemoryBus, clock: ManualClock, tmp_path: Path
+) -> None:
+    path = tmp_path / "events.jsonl.gz"
+    path.write_bytes(gzip.compress(b"\n".join([orjson.dumps(FEEDBACK), orjson.dumps(SIGNAL), orjson.dumps(SIGNAL)])))
+    first = await import_jsonl(memory_bus, path, now_us=clock() // 1000)
+    assert (first.added, first.duplicates) == (2, 1)
+    clock.advance(60 * 86400)
+    again = await import_jsonl(memory_bus, path, now_us=clock() // 1000)
+    assert (again.added, again.duplicates) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"{nonsense", "not JSON"),
+        ([1], "data is an object"),
+        ({"subject": "tips.feedback.helpful.ana"}, "data is an object"),
+        ({"data": {}}, "needs a subject"),
+        ({"subject": "elsewhere.ana", "data": {}}, "bad_subject"),
+        ({"subject": "tips.feedback.helpful.a b", "data": {}}, "subject: "),
+        ({"subject": "tips.feedback.adored.ana", "data": {}}, "unknown_action"),
+        ({"type": "tipstream.nothing.v1", "data": {}}, "bad_subject"),
+        ({"type": "tipstream.feedback.received.v9", "data": FEEDBACK["data"]}, "unknown_type"),
+        ({"type": "tipstream.feedback.received.v1", "data": {"action": "helpful"}}, r"data\.user_id"),
+        ({"subject": SIGNAL["subject"], "data": {"values": {"steps": "many"}}}, r"invalid_body: values\.steps"),
+        (SIGNAL | {"time": "2100-01-01T00:00:00Z"}, "time_out_of_range"),
+        (SIGNAL | {"specversion": "0.3"}, "specversion"),
+        (SIGNAL | {"extra": "1"}, "extra: unknown"),
+        (SIGNAL | {"id": 7}, "id: must be text"),
+        (
+            {"type": "tipstream.bandit.reset.v1", "data": {"user_id": "ana"}},
+            "must be signed by this installation",
+        ),
+        ({"subject": "tips.catalog.walk", "data": {}}, "must be signed by this installation"),
+    ],
+)
+async def test_a_bad_line_is_named_and_the_others_come_in(
+    memory_bus: MemoryBus, clock: ManualClock, tmp_path: Path, line: object, said: str
+) -> None:
+    seen: list[Refusal] = []
+    path = lines(tmp_path / "events.jsonl", FEEDBACK, b" ", line, SIGNAL)
+    report = await import_jsonl(memory_bus, path, now_us=clock() // 1000, refused=seen.append)
+    assert report.added == 2
+    assert not report.ok
+    assert list(report.refused) == seen
+    assert seen[0].line == 3
+    with pytest.raises(AssertionError, match=said):
+        raise AssertionError(seen[0].reason)
+
+
+@pytest.mark.parametrize("content", [None, b"\x1f\x8bbroken"])
+async def test_a_file_that_cannot_be_read_is_refused(
+    memory_bus: MemoryBus, clock: ManualClock, tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "events.jsonl.gz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ImportFailed, match=r"events\.jsonl\.gz"):
+        await import_jsonl(memory_bus, path, now_us=clock() // 1000)
