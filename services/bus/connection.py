@@ -1,0 +1,164 @@
+"""One NATS connection that reconnects for ever, and JetStream's JSON API over it."""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Self
+
+import orjson
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import ConnectionClosedError, Error, NoRespondersError, OutboundBufferLimitError
+from nats.errors import TimeoutError as NatsTimeout
+
+from services.bus.client import FastClient
+from services.bus.errors import BusClosed, BusUnavailable, ServerRefused, StreamMissing
+
+ATTEMPT_S = 2.0
+TIMEOUT_S = 5.0
+RECONNECT_WAIT_S = 0.2
+STREAM_NOT_FOUND = 10059
+
+
+class Connection:
+    """A NATS client and whether it is up; `on_change` hooks run after each reconnect and at the end."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.nc = FastClient()
+        self.last_error: str | None = None
+        self.on_change: set[Callable[[], None]] = set()
+        self.closed = False
+        self._up = asyncio.Event()
+
+    @classmethod
+    async def open(cls, url: str, *, name: str, timeout: float | None) -> Self:
+        """Connect, waiting up to `timeout` seconds for the server (None: for ever). Raises BusUnavailable."""
+        link = cls(url)
+        connecting = link.nc.connect(
+            url,
+            name=name,
+            inbox_prefix="_INBOX." + re.sub(r"[^A-Za-z0-9_-]", "-", name),
+            error_cb=link._on_error,
+            disconnected_cb=link._on_disconnect,
+            reconnected_cb=link._on_reconnect,
+            closed_cb=link._on_closed,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]  # seconds, fractions work
+            ping_interval=10,
+            flush_timeout=ATTEMPT_S,
+        )
+        try:
+            await asyncio.wait_for(connecting, timeout)
+        except (TimeoutError, OSError, Error) as problem:
+            why = link.last_error or problem
+            await link.close()
+            raise BusUnavailable(f"no NATS server at {url} ({why}); start it with `tipstream up`") from problem
+        link._up.set()
+        return link
+
+    @property
+    def connected(self) -> bool:
+        """Whether a server is there and subscriptions stand."""
+        return self.nc.is_connected and self._up.is_set() and not self.closed
+
+    async def wait_up(self, timeout: float | None) -> None:
+        """Return once connected. Raises BusUnavailable after `timeout` seconds, BusClosed at the end."""
+        try:
+            async with asyncio.timeout(timeout):
+                while not self.connected and not self.closed:
+                    await self._up.wait()
+                    # nats-py knows of a lost server a moment before its callback has told us.
+                    await asyncio.sleep(0 if self.connected else 0.02)
+        except TimeoutError:
+            raise BusUnavailable(f"no NATS server at {self.url} ({self.last_error})") from None
+        if self.closed:
+            raise self.closed_error()
+
+    async def subscribe(
+        self, subject: str, handler: Callable[[Msg], Awaitable[None]], *, queue: str = ""
+    ) -> Subscription:
+        """Call `handler` for each message; nats-py subscribes again after a reconnect. Raises BusClosed."""
+        try:
+            return await self.nc.subscribe(subject, queue=queue, cb=handler)
+        except ConnectionClosedError:
+            raise self.closed_error() from None
+
+    async def send(self, subject: str, data: bytes, reply: str = "", headers: dict[str, str] | None = None) -> bool:
+        """Write one message to a live connection; False, and nothing kept for later, when there is none."""
+        if not self.connected:
+            return False
+        try:
+            await self.nc.publish(subject, data, reply, headers)
+        except (ConnectionClosedError, OutboundBufferLimitError):
+            return False
+        # nats-py swallows a cancellation that arrives while it flushes.
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError
+        return True
+
+    async def ask(self, subject: str, data: bytes, timeout: float = TIMEOUT_S) -> Msg:
+        """Repeat a harmless request until it is answered. Raises BusUnavailable after `timeout` seconds."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while (left := deadline - loop.time()) > 0:
+            await self.wait_up(left)
+            try:
+                return await self.nc.request(subject, data, timeout=min(ATTEMPT_S, left))
+            except NoRespondersError:
+                self.last_error = f"no JetStream behind {subject}"
+                await asyncio.sleep(0.1)
+            except (NatsTimeout, ConnectionClosedError, OutboundBufferLimitError) as problem:
+                self.last_error = f"{subject}: {problem}"
+        raise BusUnavailable(f"{self.url} did not answer in {timeout:g} s ({self.last_error})")
+
+    async def api(self, subject: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
+        """One JetStream API call. Raises BusUnavailable, StreamMissing, ServerRefused."""
+        msg = await self.ask(f"$JS.API.{subject}", b"" if body is None else orjson.dumps(body))
+        answer: dict[str, Any] = orjson.loads(msg.data)
+        if error := answer.get("error"):
+            text, code = f"{subject}: {error['description']}", error.get("err_code")
+            if code == STREAM_NOT_FOUND:
+                raise StreamMissing(text, code)
+            if temporary(error):
+                raise BusUnavailable(text)
+            raise ServerRefused(text, code)
+        return answer
+
+    async def close(self) -> None:
+        """End for good; hooks run, waiting calls raise BusClosed."""
+        with contextlib.suppress(Error, OSError):
+            await self.nc.close()
+        await self._on_closed()
+
+    def closed_error(self) -> BusClosed:
+        """What a call on a closed connection raises."""
+        return BusClosed(f"the connection to {self.url} is closed ({self.last_error}); open a new one")
+
+    async def _on_error(self, problem: Exception) -> None:
+        self.last_error = f"{type(problem).__name__}: {problem}"
+
+    async def _on_disconnect(self) -> None:
+        if not self.closed:
+            self._up.clear()
+
+    async def _on_reconnect(self) -> None:
+        self.last_error = None
+        self._up.set()
+        self._tell()
+
+    async def _on_closed(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._up.set()
+            self._tell()
+
+    def _tell(self) -> None:
+        for hook in list(self.on_change):
+            hook()
+
+
+def temporary(error: Mapping[str, Any]) -> bool:
+    """Whether a JetStream error may pass by itself: overload, a full disk, an election, a duplicate in flight."""
+    return error.get("code", 0) in (408, 409, 429) or error.get("code", 0) >= 500

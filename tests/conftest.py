@@ -1,0 +1,45 @@
+"""Fixtures for every test: a real nats-server on a free port, and the bus in both its forms."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from services.bus.jetstream import JetStreamBus
+from services.bus.memory import MemoryBus
+from tests.servers import NatsServer
+from tests.waiting import ManualClock
+
+
+@pytest.fixture
+def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server of the test's own with an empty store under `tmp_path/home`."""
+    home = tmp_path / "home"
+    home.mkdir(exist_ok=True)
+    server = NatsServer(home)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def bus(nats_server: NatsServer) -> AsyncIterator[JetStreamBus]:
+    """A bus on that server, its stream declared."""
+    bus = await JetStreamBus.connect(nats_server.url, name="test")
+    await bus.declare()
+    yield bus
+    await bus.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """2026-01-01T00:00:00Z until it is advanced."""
+    return ManualClock()
+
+
+@pytest.fixture
+async def memory_bus(clock: ManualClock) -> AsyncIterator[MemoryBus]:
+    """The bus in this process, on `clock`."""
+    bus = MemoryBus(clock)
+    yield bus
+    await bus.close()

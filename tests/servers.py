@@ -1,0 +1,78 @@
+"""A real nats-server for tests, that can be killed, frozen and started again."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Literal
+
+from services.bus.embedded import server_command, write_config
+
+START_LIMIT_S = 20.0
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class NatsServer:
+    """The embedded server as `tipstream up` runs it; it keeps port and store when it is killed and started."""
+
+    def __init__(self, home: Path, fsync: Literal["always", "interval"] = "always") -> None:
+        self.home = home
+        self.port = free_port()
+        self.url = f"nats://127.0.0.1:{self.port}"
+        self.store_dir = home / "nats"
+        self._fsync = fsync
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start and return once it takes connections."""
+        command = server_command(write_config(self.home, port=self.port, fsync=self._fsync))
+        with (self.home / "nats.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_LIMIT_S
+        while not self._answers():
+            said = (self.home / "nats.log").read_text()[-2000:]
+            assert self._process.poll() is None, f"nats-server ended:\n{said}"
+            assert time.monotonic() < deadline, f"nats-server does not answer:\n{said}"
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """SIGTERM, as an operator."""
+        self._end(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open, nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Thaw it."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def _answers(self) -> bool:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self.port), timeout=1) as probe,
+        ):
+            return probe.recv(4) == b"INFO"
+        return False
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            os.kill(self._process.pid, how)
+            self._process.wait()
+            self._process = None
