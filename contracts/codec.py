@@ -115,8 +115,8 @@ class Decoder:
         if len(recorded.data) > MAX_BODY_BYTES:
             raise _Refused(reasons.TOO_LARGE, f"{len(recorded.data)} bytes, at most {MAX_BODY_BYTES} are read")
         kind, version, ids = _kind(recorded)
-        event_id, event = self._event(recorded, kind, version, ids)
         actor = self._actor(recorded) if kind.SIGNED else None
+        event_id, event = self._event(recorded, kind, version, ids)
         occurred_us = _occurred(recorded, event)
         return Entry(recorded.seq, recorded.recorded_us, occurred_us, event_id, actor, event, recorded)
 
