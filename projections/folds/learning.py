@@ -33,6 +33,15 @@ class Sums:
     def empty(cls, dimensions: int) -> "Sums":
         return cls(np.zeros((dimensions, dimensions)), np.zeros(dimensions))
 
+    def add(self, x: bytes, delta: float, *, first: bool) -> None:
+        """Learn a pull (`first`) or a correction: `x` is (d,) float64 bytes, `delta` the change of the reward."""
+        vector = np.frombuffer(x, dtype=np.float64)
+        if first:
+            self.s += np.multiply.outer(vector, vector)
+            self.pulls += 1
+        self.c += delta * vector
+        self.reward += delta
+
 
 @dataclass(slots=True)
 class Person:
@@ -87,16 +96,8 @@ def _learn_join(state: LearningState, join: Join) -> bool:
         return False
     if person is None:
         person = state.people[decision.user_id] = Person()
-    sums = person.of(decision.feature_set)
-    x = np.frombuffer(decision.x, dtype=np.float64)
-    if join.first:
-        sums.s += np.multiply.outer(x, x)
-        sums.pulls += 1
-        join.effect = "pull"
-    else:
-        join.effect = "correction"
-    sums.c += join.delta * x
-    sums.reward += join.delta
+    person.of(decision.feature_set).add(decision.x, join.delta, first=join.first)
+    join.effect = "pull" if join.first else "correction"
     person.version += 1
     return True
 

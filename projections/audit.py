@@ -1,0 +1,102 @@
+"""Every decision of the log recomputed from the state it names, wherever it stands in the stream.
+
+A decision may be stored after events that changed the person's state further, so the changes of each person are kept
+and the sums at an earlier version are added up again, in the same order and so to the same bits.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from contracts.events.admin import BanditReset
+from contracts.events.person import TipScored
+from contracts.feature_sets import DIMENSIONS
+from ml.policies.recompute import Finding, Recomputer
+from projections.folds.attribution import Step
+from projections.folds.learning import Sums
+from projections.folds.projection import State
+
+SHOWN = 20
+RESET = None
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """One pull or correction: what was added to a person's sums."""
+
+    feature_set: str
+    x: bytes
+    first: bool
+    delta: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A decision that does not recompute: where it stands and what differs."""
+
+    seq: int
+    decision_id: str
+    differences: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class ScoreAudit:
+    """Watches a fold of the log from its first event and checks each decision as it comes by."""
+
+    state: State
+    verdicts: Counter[str] = field(default_factory=Counter)
+    mismatches: list[Mismatch] = field(default_factory=list)
+    _changes: dict[str, list[Learned | None]] = field(default_factory=dict)
+    _recomputer: Recomputer = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._recomputer = Recomputer(self.state.catalog.at)
+
+    def observe(self, step: Step) -> None:
+        """Take in a step that has just been folded into `state`."""
+        if step.entry is None:
+            return
+        event = step.entry.event
+        if isinstance(event, TipScored):
+            self._check(step.seq, event)
+        for join in step.joins:
+            if join.effect != "none":
+                decision = join.decision
+                change = Learned(decision.feature_set, decision.x, join.effect == "pull", join.delta)
+                self._changes.setdefault(decision.user_id, []).append(change)
+        if isinstance(event, BanditReset):
+            self._changes.setdefault(event.user_id, []).append(RESET)
+
+    def _check(self, seq: int, event: TipScored) -> None:
+        finding = self._finding(event)
+        self.verdicts[finding.verdict] += 1
+        if finding.verdict == "mismatched" and len(self.mismatches) < SHOWN:
+            self.mismatches.append(Mismatch(seq, event.decision_id, finding.differences))
+
+    def _finding(self, event: TipScored) -> Finding:
+        if event.external:
+            return Finding("external")
+        changes = self._changes.get(event.user_id, [])
+        if event.state_version > len(changes):
+            known = f"state_version {event.state_version} is ahead of the log, which knows {len(changes)}"
+            return Finding("mismatched", (known,))
+        model = self.state.policies.model(event.feature_set, event.model_seq)
+        return self._recomputer.check(event, self._sums(event, changes), model)
+
+    def _sums(self, event: TipScored, changes: list[Learned | None]) -> Sums | None:
+        person = self.state.learning.people.get(event.user_id)
+        # The fold has already seen this decision's own step, so only an unchanged version is the one at hand.
+        if person is not None and person.version == event.state_version == len(changes):
+            return person.sums.get(event.feature_set)
+        return sums_after(changes[: event.state_version], event.feature_set)
+
+
+def sums_after(changes: list[Learned | None], feature_set: str) -> Sums | None:
+    """The sums that these changes lead to; None when there were none."""
+    sums: Sums | None = None
+    for change in changes:
+        if change is RESET:
+            sums = Sums.empty(DIMENSIONS[feature_set])
+        elif change.feature_set == feature_set:
+            sums = sums or Sums.empty(DIMENSIONS[feature_set])
+            sums.add(change.x, change.delta, first=change.first)
+    return sums
