@@ -40,8 +40,8 @@ def _web(url: str) -> str:
 
 def _secret(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
-    if len(text) < 8 or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError("needs 8 or more printable ASCII characters and no blank; unset it to have one made")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("takes printable ASCII characters and no blank; unset it to have one made")
     return value
 
 

@@ -80,7 +80,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, tmp_
         ("NATS_URL", "nats://", "nats://host:4222"),
         ("SCORER_URL", "scorer:8001", "http://host:8001"),
         ("HOME", __file__, "name a directory"),
-        ("API_KEY", "short", "8 or more"),
+        ("API_KEY", "has blanks", "no blank"),
         ("ADMIN_PASSWORD", "two words here", "no blank"),
     ],
 )
