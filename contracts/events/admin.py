@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from contracts.events.base import Id, Name, Part, SignedEvent, Text
+from contracts.events.base import Count, Id, Name, Part, Position, SignedEvent, Text
 from contracts.events.person import Digest
 from contracts.times import Moment
 
@@ -111,7 +111,7 @@ class ReplayRequested(SignedEvent):
     mode: Literal["rebuild", "dry_run", "back"] = "rebuild"
     projections: Annotated[list[Projection], Field(min_length=1)]
     user_id: Id | None = None
-    upto_seq: Annotated[int, Field(ge=1)] | None = None
+    upto_seq: Position | None = None
     upto_time: Moment | None = None
 
     @model_validator(mode="after")
@@ -125,8 +125,8 @@ class ReplayResult(Part):
     """What became of one projection: both digests at the same sequence, and whether it was switched."""
 
     projection: Projection
-    version: int
-    upto_seq: int
+    version: Count
+    upto_seq: Count
     live_digest: Digest | None = None
     rebuilt_digest: Digest | None = None
     equal: bool | None = None
@@ -143,8 +143,8 @@ class ReplayCompleted(SignedEvent):
     replay_id: Id
     outcome: Literal["done", "different", "failed"]
     full: bool
-    events: Annotated[int, Field(ge=0)]
-    duration_us: Annotated[int, Field(ge=0)]
+    events: Count
+    duration_us: Count
     results: list[ReplayResult]
     detail: Text = ""
 
@@ -197,8 +197,8 @@ class SqlExecuted(SignedEvent):
     sql: Annotated[str, StringConstraints(max_length=20_000)]
     door: Literal["console", "quack"]
     outcome: Literal["ok", "failed", "refused", "timed_out", "ended"]
-    duration_us: Annotated[int, Field(ge=0)]
-    rows: Annotated[int, Field(ge=0)] | None = None
+    duration_us: Count
+    rows: Count | None = None
     error: Text | None = None
 
 
@@ -226,4 +226,4 @@ class DeadLetterSkipped(SignedEvent):
     TYPE: ClassVar[str] = "tipstream.dead_letter.skipped"
     SUBJECT: ClassVar[str] = "tips.admin.dead_letter.skipped.{seq}"
 
-    seq: Annotated[int, Field(ge=1)]
+    seq: Position

@@ -21,6 +21,11 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=subjects.MAX_ID_C
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 """A name Tipstream gives: policies, feature sets, sources, projections."""
 
+MAX_INTEGER = 2**63 - 1
+Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
+Position = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+"""Whole numbers that every store can hold: 64 bits with sign."""
+
 Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_encodable)]
 
 

@@ -2,16 +2,34 @@
 
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from contracts.events.base import Event, Id, Name, Part
+from contracts.events.base import Count, Event, Id, Name, Part
 from contracts.rewards import Action
 from contracts.times import Moment
 
 Values = Annotated[dict[Name, float], Field(min_length=1, max_length=64)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Context = Annotated[dict[str, Any], Field(description="everything the feature function read")]
 MAX_CANDIDATES = 1000
+MAX_DEPTH = 32
+
+
+def _shallow(context: dict[str, Any]) -> dict[str, Any]:
+    # JSON writers give up some hundred levels down, and then the row of an accepted event could not be written.
+    level: list[Any] = [context]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return context
+    raise ValueError(f"must not be nested more than {MAX_DEPTH} levels deep")
+
+
+Context = Annotated[dict[str, Any], AfterValidator(_shallow), Field(description="everything the feature function read")]
 
 
 class FeedbackReceived(Event):
@@ -68,14 +86,14 @@ class TipScored(Event):
     decision_id: Id
     user_id: Id
     policy: Name
-    policy_version: Annotated[int, Field(ge=0)] = 0
+    policy_version: Count = 0
     params: dict[str, float] = Field(default_factory=dict)
     feature_set: Name
     model_version: str = "none"
     kernel: str = "none"
-    state_version: Annotated[int, Field(ge=0)] = 0
-    catalog_seq: Annotated[int, Field(ge=0)] = 0
-    model_seq: Annotated[int, Field(ge=0)] = 0
+    state_version: Count = 0
+    catalog_seq: Count = 0
+    model_seq: Count = 0
     context: Context
     candidates: Annotated[list[Id | InlineCandidate], Field(min_length=1, max_length=MAX_CANDIDATES)]
     mean: list[float] = Field(default_factory=list)
@@ -89,7 +107,7 @@ class TipScored(Event):
     explored: bool = False
     missing: list[str] = Field(default_factory=list)
     stale_sources: list[str] = Field(default_factory=list)
-    latency_us: Annotated[int, Field(ge=0)] = 0
+    latency_us: Count = 0
     occurred_at: Moment
     external: bool = False
 
@@ -125,10 +143,10 @@ class ShadowScored(Event):
     decision_id: Id
     user_id: Id
     policy: Name
-    policy_version: Annotated[int, Field(ge=0)] = 0
+    policy_version: Count = 0
     params: dict[str, float] = Field(default_factory=dict)
     kernel: str = "none"
-    state_version: Annotated[int, Field(ge=0)]
+    state_version: Count
     tip_id: Id
     score: float
     propensity: Annotated[float, Field(gt=0, le=1)]
@@ -136,7 +154,7 @@ class ShadowScored(Event):
     chosen_propensity: Annotated[
         float, Field(ge=0, le=1, description="this policy's propensity of the tip that was shown")
     ]
-    latency_us: Annotated[int, Field(ge=0)] = 0
+    latency_us: Count = 0
     occurred_at: Moment
 
     def happened_us(self) -> int | None:
