@@ -28,11 +28,15 @@ def command_of(process: str) -> list[str]:
 
 @dataclass(slots=True)
 class Child:
-    """One process that is started again, with growing pauses, whenever it ends; its output goes to `log`."""
+    """One process that is started again, with growing pauses, whenever it ends.
+
+    Its output goes to `log`; `pid_file` holds its process id while it runs.
+    """
 
     name: str
     argv: Sequence[str]
     log: Path
+    pid_file: Path
     environment: Mapping[str, str]
     on_change: Callable[[str], None]
     restarts: int = 0
@@ -71,7 +75,11 @@ class Child:
                 start_new_session=True,
                 preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
-        return await self.process.wait()
+        self.pid_file.write_text(str(self.process.pid))
+        try:
+            return await self.process.wait()
+        finally:
+            self.pid_file.unlink(missing_ok=True)
 
     async def stop(self) -> None:
         """End it: SIGTERM, then SIGKILL for one that does not listen."""

@@ -77,7 +77,7 @@ class Supervisor:
         stopped.cancel()
         code = await done
         if code != 0 and not self._stop.is_set():
-            self._console.print(f"[yellow]the demo's history ended with status {code}; going on without it[/yellow]")
+            self._warn(f"the demo's history ended with status {code}; going on without it")
 
     def _demo_options(self) -> list[str]:
         return [part for name, value in (self._demo or {}).items() for part in (f"--{name}", value)]
@@ -92,6 +92,9 @@ class Supervisor:
         )
         self._children.append(child)
         child.start()
+
+    def _warn(self, text: str) -> None:
+        self._console.print(f"[yellow]{text}[/yellow]")
 
     async def _end(self) -> None:
         self._console.print("ending every process ...")

@@ -1,0 +1,130 @@
+"""A whole Tipstream as `tipstream up` runs it: on free ports, in a HOME of its own, with processes to kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.servers import free_port
+
+START_LIMIT_S = 120.0
+KEY, PASSWORD = "test-api-key", "test-admin-password"
+
+
+class RunningSystem:
+    """`tipstream up` as a subprocess; every helper talks to it from outside, as its users do."""
+
+    def __init__(self, home: Path, *options: str) -> None:
+        self.home = home
+        self.options = options
+        names = ("PORT", "SCORER_PORT", "NATS_PORT", "QUACK_PORT", "MLFLOW_PORT")
+        self.ports = {name: free_port() for name in names}
+        self.environment = {
+            **os.environ,
+            "TIPSTREAM_HOME": str(home),
+            "TIPSTREAM_API_KEY": KEY,
+            "TIPSTREAM_ADMIN_PASSWORD": PASSWORD,
+            **{f"TIPSTREAM_{name}": str(port) for name, port in self.ports.items()},
+        }
+        self.api = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.ports['PORT']}",
+            headers={"Authorization": f"Bearer {KEY}"},
+            timeout=20.0,
+        )
+        self.admin = httpx.Client(base_url=self.api.base_url, auth=("admin", PASSWORD), timeout=20.0)
+        self.scorer = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.ports['SCORER_PORT']}", headers=self.api.headers, timeout=20.0
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def nats_url(self) -> str:
+        return f"nats://127.0.0.1:{self.ports['NATS_PORT']}"
+
+    def start(self) -> None:
+        """Start and return once health says that everything is up."""
+        self.home.mkdir(exist_ok=True)
+        with (self.home / "up.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "services.cli", "up", *self.options],
+                env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        self.wait_healthy()
+
+    def stop(self) -> None:
+        """Ctrl-C, and wait until all processes are gone."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(60)
+            self._process = None
+
+    def wait_healthy(self, limit: float = START_LIMIT_S) -> dict[str, Any]:
+        """Health once it is 200; AssertionError with the logs when it never is."""
+        deadline, said = time.monotonic() + limit, ""
+        while time.monotonic() < deadline:
+            assert self._process is None or self._process.poll() is None, f"up ended:\n{self.logs()}"
+            with suppress(httpx.HTTPError):
+                answer = self.api.get("/api/health")
+                said = answer.text
+                if answer.status_code == 200:
+                    health: dict[str, Any] = answer.json()
+                    return health
+            time.sleep(0.05)
+        raise AssertionError(f"not healthy within {limit:g} s: {said}\n{self.logs()}")
+
+    def wait_folded(self, limit: float = 60.0) -> int:
+        """Wait until every projection has folded what the stream held when this was called; that sequence."""
+        deadline = time.monotonic() + limit
+        target = self._last_seq()
+        while True:
+            components = self.wait_healthy()["components"]
+            seqs = {name: part["seq"] for name, part in components.items() if part.get("seq") is not None}
+            if all(seq >= target for seq in seqs.values()):
+                return target
+            assert time.monotonic() < deadline, f"{target} not folded within {limit:g} s: {seqs}"
+            time.sleep(0.02)
+
+    def _last_seq(self) -> int:
+        components = self.wait_healthy()["components"]
+        return max(int(part["seq"]) for part in components.values() if part.get("seq") is not None)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL one process, as a crash."""
+        os.kill(int((self.home / "run" / f"{name}.pid").read_text()), signal.SIGKILL)
+
+    def pid(self, name: str) -> int | None:
+        """The process id of one of the processes, None while it is not running."""
+        with suppress(FileNotFoundError, ValueError):
+            return int((self.home / "run" / f"{name}.pid").read_text())
+        return None
+
+    def run(self, *arguments: str, status: int | None = 0, text: str | None = None) -> str:
+        """Run `tipstream ...` against this system; its standard output."""
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli", *arguments],
+            env=self.environment, capture_output=True, text=True, input=text, timeout=300, check=False,
+        )  # fmt: skip
+        assert status is None or done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def verify(self) -> dict[str, Any]:
+        """The report of `tipstream verify --json`, proven or not."""
+        report: dict[str, Any] = json.loads(self.run("verify", "--json", status=None))
+        return report
+
+    def sql(self, statement: str) -> list[list[Any]]:
+        """Rows of `tipstream sql`."""
+        rows: list[list[Any]] = json.loads(self.run("sql", statement, "--json"))["rows"]
+        return rows
+
+    def logs(self) -> str:
+        """The last lines of every log."""
+        files = [self.home / "up.log", *sorted((self.home / "logs").glob("*.log"))]
+        return "\n".join(f"== {path.name}\n{path.read_text()[-1500:]}" for path in files if path.exists())
