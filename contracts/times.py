@@ -13,6 +13,8 @@ _MICROSECOND = timedelta(microseconds=1)
 EARLIEST_US = (datetime(2000, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 AHEAD_LIMIT_US = DAY_US
 _LATEST_US = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_YEAR_1_US = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_YEAR_10000_US = _LATEST_US + DAY_US
 
 
 def parse_time(text: str) -> int:
@@ -25,7 +27,10 @@ def parse_time(text: str) -> int:
         raise ValueError("must be an RFC 3339 timestamp such as 2026-01-31T08:30:00Z") from None
     if moment.tzinfo is None:
         raise ValueError("needs a UTC offset, such as Z or +01:00")
-    return (moment - _EPOCH) // _MICROSECOND
+    micros: int = (moment - _EPOCH) // _MICROSECOND
+    if not _YEAR_1_US <= micros < _YEAR_10000_US:
+        raise ValueError("must lie within the years 1 to 9999 in UTC")
+    return micros
 
 
 def format_time(micros: int) -> str:
