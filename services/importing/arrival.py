@@ -11,8 +11,8 @@ from contracts.headers import MSG_ID
 BATCH = 1000
 MAX_FILTERS = 1000
 
-Progress = Callable[[int], None]
-"""Called with the number of messages dealt with since the last call."""
+Watcher = Callable[[int, int], None]
+"""Called with how much is dealt with so far and how much there is."""
 
 
 class Info(Protocol):
@@ -59,8 +59,8 @@ class Arrivals:
                 known.update(_mark(record.headers[MSG_ID]) for record in records if MSG_ID in record.headers)
         return cls(bus, known)
 
-    async def publish(self, messages: Iterable[Message], progress: Progress | None = None) -> None:
-        """Publish the new ones among `messages` in order, a batch at a time."""
+    async def publish(self, messages: Iterable[Message], moved: Callable[[], None]) -> None:
+        """Publish the new ones among `messages` in order, a batch at a time, and call `moved` after each."""
         iterator = iter(messages)
         while batch := list(islice(iterator, BATCH)):
             new = []
@@ -73,8 +73,7 @@ class Arrivals:
                 await self._bus.publish_batch(new)
             self.added += len(new)
             self.duplicates += len(batch) - len(new)
-            if progress is not None:
-                progress(len(batch))
+            moved()
 
 
 def _mark(message_id: str) -> bytes:

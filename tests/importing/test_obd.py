@@ -12,9 +12,9 @@ import pytest
 from contracts.times import parse_time
 from services.bus.jetstream import JetStreamBus
 from services.bus.memory import MemoryBus
+from services.importing.bandit_log import logs, read_obd
 from services.importing.errors import ImportFailed
-from services.importing.obd import BUILT_IN, logs, read_obd
-from services.importing.run import import_obd
+from services.importing.obd import BUILT_IN, import_obd
 from tests.importing.conftest import Fold
 from tests.waiting import ManualClock
 
@@ -33,7 +33,10 @@ def small(folder: Path, text: str, items: str = ITEMS) -> Path:
 async def test_the_sample_gives_20000_decisions_and_115_clicks_and_importing_again_adds_nothing(
     bus: JetStreamBus, folded: Fold
 ) -> None:
-    report = await import_obd(bus, BUILT_IN)
+    watched: list[tuple[int, int]] = []
+    report = await import_obd(bus, BUILT_IN, progress=lambda done, total: watched.append((done, total)))
+    assert watched[0] == (1000, 20_115)
+    assert watched[-1] == (20_115, 20_115)
     assert (report.decisions, report.feedback, report.added, report.duplicates) == (20_000, 115, 20_115, 0)
     again = await import_obd(bus, BUILT_IN)
     assert (again.added, again.duplicates) == (0, 20_115)

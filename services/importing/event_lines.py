@@ -1,0 +1,141 @@
+"""Events from JSON lines: one CloudEvents 1.0 object a line (JSON format), each checked as the folds would check it.
+
+A line needs `data` and either `subject` (tips.feedback.helpful.ana) or `type` (tipstream.feedback.received.v1) with the
+ids in `data`; `id`, `source`, `time`, `specversion`, `datacontenttype` and `traceparent` are optional. Without an `id`
+the line's SHA-256 is the event's, so that the same line never counts twice.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from contracts import headers
+from contracts.codec import Decoder, as_recorded
+from contracts.envelope import Malformed, Message
+from contracts.events.base import Event
+from contracts.events.registry import BY_TYPE, types_on
+from contracts.headers import to_header
+from contracts.signing import NO_TRUST
+from contracts.subjects import BadId, BadSubject, build
+from services.importing.files import opened
+
+SOURCE = "/tipstream/import/jsonl"
+TEXTS = ("id", "source", "type", "subject", "time", "specversion", "datacontenttype", "traceparent")
+_PLACE = re.compile(r"\{(\w+)\}")
+_DECODER = Decoder("", NO_TRUST)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A line that was not imported, counted from 1, and why."""
+
+    line: int
+    reason: str
+
+
+class _Refused(Exception):
+    """Why a line is no event."""
+
+
+def read_events(path: Path, *, now_us: int) -> Iterator[Message | Refusal]:
+    """Each line of a .jsonl[.gz] as a message or its refusal; `now_us` bounds the times it may claim."""
+    with opened(path) as lines:
+        for number, line in enumerate(lines, 1):
+            text = line.strip()
+            if not text:
+                continue
+            try:
+                yield _message(text, now_us)
+            except _Refused as refusal:
+                yield Refusal(number, str(refusal))
+
+
+def count_lines(path: Path) -> int:
+    """How many lines of a .jsonl[.gz] are not blank."""
+    with opened(path) as lines:
+        return sum(1 for line in lines if line.strip())
+
+
+def _message(text: bytes, now_us: int) -> Message:
+    line = _line(text)
+    data = line["data"]
+    if "subject" in line:
+        subject, kind = line["subject"], _kind_on(line["subject"])
+    elif "type" in line:
+        kind = BY_TYPE.get(line["type"].rpartition(".v")[0])
+        subject = _subject_of(kind, data) if kind else ""
+    else:
+        raise _Refused("needs a subject (tips...) or a type")
+    if kind is not None and kind.SIGNED:
+        raise _Refused(f"{kind.TYPE} must be signed by this installation; use the admin routes for it")
+    message = Message(subject, _headers(line, text), orjson.dumps(data))
+    checked = _DECODER.decode(as_recorded(message, 1, now_us * 1000))
+    if isinstance(checked, Malformed):
+        raise _Refused(f"{checked.reason}: {checked.detail}")
+    return message
+
+
+def _line(text: bytes) -> dict[str, Any]:
+    try:
+        line = orjson.loads(text)
+    except ValueError as error:
+        raise _Refused(f"not JSON: {error}") from None
+    if not isinstance(line, dict) or not isinstance(line.get("data"), dict):
+        raise _Refused("needs a JSON object whose data is an object")
+    unknown = [name for name in line if name not in TEXTS and name != "data"]
+    if unknown:
+        raise _Refused(f"{', '.join(unknown)}: unknown beside data; there are {', '.join(TEXTS)}")
+    for name in TEXTS:
+        if name in line and not (isinstance(line[name], str) and line[name]):
+            raise _Refused(f"{name}: must be text")
+    if line.get("specversion", headers.SPECVERSION) != headers.SPECVERSION:
+        raise _Refused(f"specversion: {line['specversion']} is unknown, this is {headers.SPECVERSION}")
+    if line.get("datacontenttype", "application/json") != "application/json":
+        raise _Refused("datacontenttype: must be application/json")
+    return line
+
+
+def _headers(line: dict[str, Any], text: bytes) -> dict[str, str]:
+    said = line["data"].get("event_id")
+    event_id = line.get("id") or (said if isinstance(said, str) and said else hashlib.sha256(text).hexdigest())
+    try:
+        fields = {
+            headers.CE_ID: to_header(event_id),
+            headers.CE_SOURCE: to_header(line.get("source", SOURCE)),
+            headers.CE_SPECVERSION: headers.SPECVERSION,
+            headers.MSG_ID: to_header(event_id),
+        }
+        for name, header in (
+            ("type", headers.CE_TYPE),
+            ("time", headers.CE_TIME),
+            ("traceparent", headers.TRACEPARENT),
+        ):
+            if name in line:
+                fields[header] = to_header(line[name])
+    except UnicodeEncodeError:
+        raise _Refused("id, source, type, time and traceparent must be valid Unicode text") from None
+    return fields
+
+
+def _kind_on(subject: str) -> type[Event] | None:
+    try:
+        kinds = [kind for kind, _ in types_on(subject)]
+    except BadSubject as error:
+        raise _Refused(f"subject: {error}") from None
+    return kinds[0] if kinds else None
+
+
+def _subject_of(kind: type[Event], data: dict[str, Any]) -> str:
+    names = _PLACE.findall(kind.SUBJECT)
+    absent = [name for name in names if not isinstance(data.get(name), str)]
+    if absent:
+        raise _Refused(f"data.{absent[0]}: is needed, or give the subject")
+    try:
+        return build(kind.SUBJECT, {name: data[name] for name in names})
+    except BadId as error:
+        raise _Refused(f"data: {error}") from None
