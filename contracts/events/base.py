@@ -2,20 +2,12 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from contracts import subjects
 
 
-def _encodable(identifier: str) -> str:
-    try:
-        identifier.encode()
-    except UnicodeEncodeError:
-        raise ValueError("must be valid Unicode text (it holds a lone surrogate)") from None
-    return identifier
-
-
-Id = Annotated[str, StringConstraints(min_length=1, max_length=subjects.MAX_ID_CHARS), AfterValidator(_encodable)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=subjects.MAX_ID_CHARS)]
 """Any Unicode text of 1 to 512 characters: people, tips, decisions and events are named by their owners."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
@@ -26,7 +18,7 @@ Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 Position = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 """Whole numbers that every store can hold: 64 bits with sign."""
 
-Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_encodable)]
+Text = Annotated[str, StringConstraints(max_length=4000)]
 
 
 class Part(BaseModel):

@@ -111,7 +111,9 @@ class RunningSystem:
             [sys.executable, "-m", "services.cli", *arguments],
             env=self.environment, capture_output=True, text=True, input=text, timeout=300, check=False,
         )  # fmt: skip
-        assert status is None or done.returncode == status, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        assert status is None or done.returncode == status, (
+            f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        )
         return done.stdout
 
     def verify(self) -> dict[str, Any]:

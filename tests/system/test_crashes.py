@@ -56,7 +56,9 @@ class Producer(threading.Thread):
                     return
                 self.feedback[event] = decision
 
-    def _until_answered(self, client: httpx.Client, path: str, body: dict[str, str | dict[str, str]], status: int) -> bool:
+    def _until_answered(
+        self, client: httpx.Client, path: str, body: dict[str, str | dict[str, str]], status: int
+    ) -> bool:
         while True:
             with suppress(httpx.HTTPError):
                 answer = client.post(path, json=body)

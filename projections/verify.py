@@ -1,0 +1,142 @@
+"""`tipstream verify`: the log folded afresh to exactly each projection's checkpoint, and every score recomputed.
+
+Proven means: the log is whole, every live digest equals the fresh one, and no decision is mismatched.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+
+from projections.audit import Mismatch, ScoreAudit
+from projections.continuity import Continuity, continuity
+from projections.folds.changes import coalesce
+from projections.folds.projection import State, fold
+from projections.replay import EVERY_PROJECTION, tables_in
+from projections.sinks.memory import MemorySink
+from services.bootstrap import Bus, open_decoder
+from services.bus.errors import BusUnavailable, RequestFailed
+
+ANSWER_S = 60.0
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A projection's own word: its checkpoint and the digest of each of its tables."""
+
+    projection: str
+    seq: int
+    tables: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A projection compared with the fresh fold; `different` lists tables, `problem` says why it has no word."""
+
+    projection: str
+    seq: int = 0
+    tables: int = 0
+    different: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def equal(self) -> bool:
+        return not self.different and not self.problem
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was proven and what was not."""
+
+    events: int
+    continuity: Continuity
+    checks: tuple[Check, ...]
+    scores: dict[str, int]
+    mismatches: tuple[Mismatch, ...] = field(default=())
+
+    @property
+    def proven(self) -> bool:
+        return self.continuity.full and all(check.equal for check in self.checks) and not self.scores["mismatched"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {**asdict(self), "proven": self.proven, "full": self.continuity.full}
+
+    def lines(self) -> list[str]:
+        """The report for people, the verdict last."""
+        said = [
+            f"log        1-{self.continuity.last_seq}, {self.events:,} events: {self.continuity.complaint() or 'whole'}"
+        ]
+        for check in self.checks:
+            where = f"{check.projection:<10} at {check.seq}"
+            if check.problem:
+                said.append(f"{check.projection:<10} not checked: {check.problem}")
+            elif check.different:
+                said.append(f"{where}: DIFFERENT in {', '.join(check.different)}")
+            else:
+                said.append(f"{where}: {check.tables} tables, every digest equal")
+        said.append("scores     " + ", ".join(f"{count:,} {verdict}" for verdict, count in self.scores.items()))
+        for mismatch in self.mismatches:
+            said.append(f"  at {mismatch.seq}, {mismatch.decision_id}: {', '.join(mismatch.differences)}")
+        return [*said, "proven" if self.proven else "NOT PROVEN"]
+
+
+async def verify_system(bus: Bus, *, progress: Progress) -> Report:
+    """Ask every projection for its word, then fold the log to the same checkpoints and compare."""
+    words = [await _live(bus, projection) for projection in EVERY_PROJECTION]
+    lives = [word for word in words if isinstance(word, Live)]
+    last = max((live.seq for live in lives), default=(await bus.info()).last_seq)
+    whole = await continuity(bus, last)
+    fresh = FreshFold(lives)
+    decoder = await open_decoder(bus)
+    async for batch in bus.read(0, upto=last):
+        for recorded in batch:
+            fresh.take(decoder.decode(recorded))
+        progress(fresh.state.seq, last)
+    fresh.compare_upto(last + 1)
+    checks = [fresh.checks.get(word.projection, word) if isinstance(word, Live) else word for word in words]
+    return Report(
+        events=fresh.events,
+        continuity=whole,
+        checks=tuple(check for check in checks if isinstance(check, Check)),
+        scores={name: fresh.audit.verdicts[name] for name in ("identical", "close", "mismatched", "external")},
+        mismatches=tuple(fresh.audit.mismatches),
+    )
+
+
+class FreshFold:
+    """A fold from the first event that stops at each live checkpoint to compare."""
+
+    def __init__(self, lives: list[Live]) -> None:
+        self.state = State()
+        self.audit = ScoreAudit(self.state)
+        self.checks: dict[str, Check] = {}
+        self.events = 0
+        self._rows = MemorySink()
+        self._due = sorted(lives, key=lambda live: live.seq, reverse=True)
+
+    def take(self, item: Any) -> None:
+        """Fold one message, after comparing what stands before it."""
+        self.compare_upto(item.seq)
+        step, changes = fold(self.state, item)
+        self.audit.observe(step)
+        self._rows.apply(coalesce(changes))
+        self.events += 1
+
+    def compare_upto(self, seq: int) -> None:
+        """Compare the projections whose checkpoint lies before `seq`."""
+        while self._due and self._due[-1].seq < seq:
+            live = self._due.pop()
+            fresh = self._rows.digests(tables_in(live.projection))
+            different = tuple(name for name, digest in fresh.items() if live.tables.get(name) != digest)
+            self.checks[live.projection] = Check(live.projection, live.seq, len(fresh), different)
+
+
+async def _live(bus: Bus, projection: str) -> Live | Check:
+    try:
+        answer = orjson.loads(await bus.request(f"tipstream.ctl.{projection}", b'{"op":"digest"}', ANSWER_S))
+    except (BusUnavailable, RequestFailed) as error:
+        return Check(projection, problem=f"{error} (is `tipstream up` running?)")
+    return Live(projection, answer["checkpoint"]["seq"], answer["tables"])
