@@ -13,6 +13,7 @@ from services.problems import Problem
 
 Caller = Literal["api", "admin"]
 ADMIN_USER = "admin"
+OWN_SITE = ("same-origin", "none")
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
 
 # These two only write the schemes into OpenAPI; `caller_of` reads the header itself.
@@ -58,6 +59,9 @@ def require_admin(
         raise Problem(401, "An admin key is needed", detail, headers=CHALLENGE)
     if caller != "admin":
         raise Problem(403, "Admins only", "the API key does not open admin routes; use the admin password")
+    # A browser sends a remembered Basic password along with whatever another site makes it post.
+    if request.method not in ("GET", "HEAD") and request.headers.get("sec-fetch-site", "none") not in OWN_SITE:
+        raise Problem(403, "Another site's request", "changes must come from this site itself")
     return ADMIN_USER
 
 

@@ -101,13 +101,21 @@ async def _on_problem(_: Request, problem: Exception) -> Response:
     return problem.response()
 
 
-async def _on_invalid(_: Request, error: Exception) -> Response:
+async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     faults = error.errors()
+    if isinstance(error.body, bytes) and not _is_json(request.headers.get("content-type", "")):
+        said = "send JSON, with the header `Content-Type: application/json`"
+        return Problem(415, "Unsupported Media Type", said, field="body").response()
     if faults and faults[0]["type"] == "json_invalid":
         said = f"the body is not JSON: {faults[0]['ctx']['error']} at character {faults[0]['loc'][-1]}"
         return Problem(400, "The body is not JSON", said, field="body").response()
     return Problem.invalid(fields_of(error)).response()
+
+
+def _is_json(content_type: str) -> bool:
+    media = content_type.partition(";")[0].strip().lower()
+    return media == "application/json" or media.endswith("+json")
 
 
 async def _on_http(_: Request, error: Exception) -> Response:

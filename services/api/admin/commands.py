@@ -1,0 +1,33 @@
+"""Admin commands: an event, signed in the actor's name, and its place in the stream."""
+
+from pydantic import BaseModel, Field
+
+from contracts.events.base import Part, SignedEvent, Text
+from services.api.parts import Parts
+from services.bus.errors import BusUnavailable
+from services.problems import Problem
+
+ACK_S = 2.0
+
+
+class Commanded(BaseModel):
+    """The command stands in the stream at `seq`; projections follow in a moment."""
+
+    event_id: str
+    seq: int
+
+
+class Reason(Part):
+    """A body that only says why."""
+
+    reason: Text | None = Field(default=None, description="kept in the history of admin actions")
+
+
+async def command(parts: Parts, event: SignedEvent, actor: str, *, event_id: str | None = None) -> Commanded:
+    """Sign and publish. Raises Problem 503 when the stream does not acknowledge it in time."""
+    try:
+        published, ack = await parts.link.publisher.publish_signed(event, actor=actor, event_id=event_id, timeout=ACK_S)
+    except BusUnavailable as problem:
+        detail = f"no ack from the stream: {problem}; look at the history of admin actions before you repeat it"
+        raise Problem.unavailable(detail) from None
+    return Commanded(event_id=published, seq=ack.seq)

@@ -1,0 +1,39 @@
+"""Events that could not count: why, their raw bytes, and the command that puts one aside."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+
+from contracts.events.admin import DeadLetterSkipped
+from contracts.events.base import MAX_INTEGER
+from projections.folds.tables import DEAD_LETTERS
+from services.api.admin.actor import Actor
+from services.api.admin.commands import Commanded, Reason, command
+from services.api.admin.rows import present, row_model
+from services.api.parts import Parts, PartsOf
+
+router = APIRouter(prefix="/dead-letters")
+
+
+@router.get("", response_model=list[row_model(DEAD_LETTERS)])  # type: ignore[misc]
+def get_dead_letters(parts: PartsOf, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[dict[str, Any]]:
+    """The latest first; `data` is the raw body in base64."""
+    return dead_letters(parts, limit)
+
+
+@router.post("/{seq}/skip", status_code=202)
+async def post_skip(
+    seq: Annotated[int, Path(ge=1, le=MAX_INTEGER)], parts: PartsOf, actor: Actor, reason: Reason | None = None
+) -> Commanded:
+    """Put a dead letter aside; it stays in the log and in the table, marked."""
+    return await skip(parts, seq, actor, reason.reason if reason else None)
+
+
+def dead_letters(parts: Parts, limit: int = 100) -> list[dict[str, Any]]:
+    """Rows of dead letters, the latest first."""
+    return [present(DEAD_LETTERS, row) for row in parts.read_model.dead_letters(limit)]
+
+
+async def skip(parts: Parts, seq: int, actor: str, reason: str | None = None) -> Commanded:
+    """Publish that a dead letter was looked at."""
+    return await command(parts, DeadLetterSkipped(seq=seq, reason=reason), actor)

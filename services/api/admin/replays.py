@@ -1,0 +1,99 @@
+"""Replays: asking for one, and how those asked for went; the replay worker carries them out."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field, ValidationError
+
+from contracts.events.admin import Projection, ReplayRequested
+from contracts.events.base import Id, Part, Position, Text
+from contracts.times import Moment
+from projections.folds.tables import REPLAYS
+from services.api.admin.actor import Actor
+from services.api.admin.commands import command
+from services.api.admin.rows import present, row_model
+from services.api.parts import Parts, PartsOf
+from services.problems import Problem, fields_of
+from services.publishing import new_id
+
+router = APIRouter(prefix="/replay-signal")
+
+EVERY: tuple[Projection, ...] = ("sqlite", "analytics", "query", "scorer")
+ReplayRow = row_model(REPLAYS)
+
+
+class ReplayOrder(Part):
+    """What to fold again beside the live: all projections or some, one person, up to a sequence or a time.
+
+    `dry_run` only says what would be touched; `back` undoes the last switch.
+    """
+
+    projections: Annotated[list[Projection], Field(min_length=1)] | None = None
+    user_id: Id | None = None
+    upto_seq: Position | None = None
+    upto_time: Moment | None = None
+    dry_run: bool = False
+    back: bool = False
+    reason: Text | None = None
+
+
+class ReplayAsked(BaseModel):
+    """The request stands in the stream at `seq`; follow it at `/api/admin/replay-signal/{replay_id}`."""
+
+    replay_id: str
+    event_id: str
+    seq: int
+
+
+@router.post("", status_code=202)
+async def post_replay(order: ReplayOrder, parts: PartsOf, actor: Actor) -> ReplayAsked:
+    """Ask for a replay."""
+    return await ask_for_replay(parts, order, actor)
+
+
+@router.get("", response_model=list[ReplayRow])  # type: ignore[valid-type]
+def get_replays(parts: PartsOf, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[dict[str, Any]]:
+    """The replays asked for, the latest first; `outcome` is null until one has ended."""
+    return replays(parts, limit)
+
+
+@router.get("/{replay_id}", response_model=ReplayRow)
+def get_replay(replay_id: str, parts: PartsOf) -> dict[str, Any]:
+    """One replay."""
+    return replay(parts, replay_id)
+
+
+async def ask_for_replay(parts: Parts, order: ReplayOrder, actor: str) -> ReplayAsked:
+    """Publish the request. Raises Problem for bounds or modes that exclude each other."""
+    if order.dry_run and order.back:
+        raise Problem.invalid([("back", "cannot be tried with dry_run; it is undone by a replay")])
+    replay_id = new_id()
+    try:
+        event = ReplayRequested(
+            replay_id=replay_id,
+            mode="back" if order.back else "dry_run" if order.dry_run else "rebuild",
+            projections=list(dict.fromkeys(order.projections or EVERY)),
+            user_id=order.user_id,
+            upto_seq=order.upto_seq,
+            upto_time=order.upto_time,
+            reason=order.reason,
+        )
+    except ValidationError as error:
+        raise Problem.invalid(
+            [("upto_seq" if name == "body" else name, said) for name, said in fields_of(error)]
+        ) from None
+    asked = await command(parts, event, actor, event_id=replay_id)
+    return ReplayAsked(replay_id=replay_id, event_id=asked.event_id, seq=asked.seq)
+
+
+def replays(parts: Parts, limit: int = 100) -> list[dict[str, Any]]:
+    """Rows of replays, the latest first."""
+    return [present(REPLAYS, row) for row in parts.read_model.replays()][:limit]
+
+
+def replay(parts: Parts, replay_id: str) -> dict[str, Any]:
+    """One replay's row. Raises Problem 404 when it was not asked for, or not folded yet."""
+    for row in parts.read_model.replays():
+        if row["replay_id"] == replay_id:
+            return present(REPLAYS, row)
+    raise Problem(404, "Not Found", "no such replay has been asked for, or not been folded yet", field="replay_id")

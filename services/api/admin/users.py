@@ -1,0 +1,78 @@
+"""People: who was seen, what is known of one, and the command that forgets what was learned of them."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from contracts.events.admin import BanditReset
+from projections.folds.tables import BANDIT_STATS, FEATURE_HISTORY, ONLINE_FEATURES, TIP_SCORES, USERS
+from services.api.admin.actor import Actor
+from services.api.admin.commands import Commanded, Reason, command
+from services.api.admin.rows import present, row_model
+from services.api.parts import Parts, PartsOf
+from services.api.paths import UserInPath
+from services.problems import Problem
+
+router = APIRouter(prefix="/users")
+
+SHOWN_DECISIONS = 20
+UserRow, StatsRow = row_model(USERS), row_model(BANDIT_STATS, "s", "c")
+
+
+class Person(BaseModel):
+    """What the read model holds of one person; the latest decisions and feature vectors first."""
+
+    user: dict[str, Any]
+    stats: list[dict[str, Any]]
+    online_features: list[dict[str, Any]]
+    decisions: list[dict[str, Any]]
+    feature_history: list[dict[str, Any]]
+
+
+@router.get("", response_model=list[UserRow])  # type: ignore[valid-type]
+def get_users(
+    parts: PartsOf,
+    search: Annotated[str | None, Query(description="a part of the id", max_length=512)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> list[dict[str, Any]]:
+    """People, the latest seen first."""
+    return users(parts, search=search, limit=limit, offset=offset)
+
+
+@router.post("/{user_id:path}/reset", status_code=202)
+async def post_reset(user_id: UserInPath, parts: PartsOf, actor: Actor, reason: Reason | None = None) -> Commanded:
+    """Forget what was learned of a person; decisions made before are no longer learned from."""
+    return await reset(parts, user_id, actor, reason.reason if reason else None)
+
+
+@router.get("/{user_id:path}")
+def get_user(user_id: UserInPath, parts: PartsOf) -> Person:
+    """Activity, learning, signals and latest decisions of one person."""
+    return person(parts, user_id)
+
+
+def users(parts: Parts, *, search: str | None = None, limit: int = 100, offset: int = 0) -> list[dict[str, Any]]:
+    """Rows of people whose id contains `search`, the latest seen first."""
+    return [present(USERS, row) for row in parts.read_model.users(search=search, limit=limit, offset=offset)]
+
+
+def person(parts: Parts, user_id: str) -> Person:
+    """Everything about one person. Raises Problem 404 for one who was never seen."""
+    model = parts.read_model
+    user = model.user(user_id)
+    if user is None:
+        raise Problem(404, "Not Found", "nobody of that id was seen in the stream", field="user_id")
+    return Person(
+        user=present(USERS, user),
+        stats=[present(BANDIT_STATS, row, "s", "c") for row in model.stats(user_id)],
+        online_features=[present(ONLINE_FEATURES, row) for row in model.online_features(user_id)],
+        decisions=[present(TIP_SCORES, row) for row in model.decisions(user_id, SHOWN_DECISIONS)],
+        feature_history=[present(FEATURE_HISTORY, row) for row in model.feature_history(user_id)],
+    )
+
+
+async def reset(parts: Parts, user_id: str, actor: str, reason: str | None = None) -> Commanded:
+    """Publish the reset."""
+    return await command(parts, BanditReset(user_id=user_id, reason=reason), actor)

@@ -1,0 +1,100 @@
+"""The HTTP API put together: settings in, an ASGI app out, and the process that serves it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from projections.queries import ReadModel
+from services.api import health, ml_proxy, public
+from services.api.admin import routes as admin
+from services.api.body_limit import BodyLimit
+from services.api.condition import Watch
+from services.api.errors import ProblemDocument, install_errors
+from services.api.parts import Parts
+from services.api.stream_link import StreamLink
+from services.bootstrap import Bus
+from services.keys import load_secrets
+from services.recommender.recommender import Recommender
+from services.recommender.scorer import ScorerClient, scorer_client
+from services.settings import Settings
+
+STOP_S = 5
+
+
+def create_app(
+    settings: Settings, *, bus: Bus | None = None, scorer_transport: httpx.AsyncBaseTransport | None = None
+) -> FastAPI:
+    """The API on these settings; tests hand in a bus that is connected and a way to the scorer."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        link = StreamLink(settings)
+        async with scorer_client(settings.scorer_base, app.state.secrets.api_key, scorer_transport) as scorer:
+            read_model = ReadModel(settings.home)
+            recommender = Recommender(read_model, ScorerClient(scorer))
+            app.state.parts = Parts(settings, link, read_model, scorer, recommender)
+            app.state.watch = Watch(app.state.parts)
+            if bus is None:
+                link.start()
+            else:
+                await link.use(bus)
+            try:
+                yield
+            finally:
+                await link.close()
+                read_model.close()
+
+    app = FastAPI(
+        title="Tipstream",
+        summary="One tip for one person at one moment, learned from what they did with it.",
+        version=version("tipstream"),
+        lifespan=lifespan,
+    )
+    app.state.secrets = load_secrets(settings)
+    app.add_middleware(BodyLimit)
+    install_errors(app)
+    for router in (public.router, health.router, admin.router, ml_proxy.router):
+        app.include_router(router)
+    app.add_api_route("/", _index, include_in_schema=False)
+    _describe_problems(app)
+    return app
+
+
+def run_api(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    settings.make_home()
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_S,
+    )
+
+
+async def _index() -> dict[str, str]:
+    return {"name": "tipstream", "documentation": "/docs", "openapi": "/openapi.json", "health": "/api/health"}
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put the problem document, which routes only refer to, among the schemas of OpenAPI."""
+    plain = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = plain()
+        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+        if ProblemDocument.__name__ not in schemas:
+            document = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= document.pop("$defs", {}) | {ProblemDocument.__name__: document}
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

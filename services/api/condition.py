@@ -1,0 +1,159 @@
+"""How every part is doing, asked all at once and within a second, whatever is down."""
+
+import asyncio
+import platform
+import shutil
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from time import monotonic
+from typing import Any, Literal
+
+import httpx
+
+from contracts.errors import TipstreamError
+from contracts.times import SECOND_US
+from services.api.control import ask
+from services.api.parts import Parts
+from services.bus.errors import BusUnavailable
+from services.publishing import now_us
+
+State = Literal["up", "starting", "behind", "down"]
+Answer = dict[str, Any]
+
+PROJECTIONS = ("sqlite", "analytics", "query")
+OPTIONAL = frozenset({"outbox"})
+ANSWER_S = 0.8
+START_S = 60.0
+BEHIND_S = 30.0
+KEEP_S = 0.25
+MENDS = {
+    "stream": "see that the NATS server runs and TIPSTREAM_NATS_URL or TIPSTREAM_NATS_PORT names it",
+    "scorer": "start `tipstream scorer`; its log says why it ended",
+    "sqlite": "start `tipstream projector`; its log says why it ended",
+    "analytics": "start `tipstream analytics`; its log says why it ended",
+    "query": "start `tipstream query`; its log says why it ended",
+    "outbox": "nothing: it drains by itself once the stream is back",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One part: its state, how far behind the stream's end it is, and details that need a key."""
+
+    state: State
+    seq: int | None = None
+    lag_events: int | None = None
+    lag_seconds: float | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """The whole: `ok` when every part is up; `serving` when every required part is."""
+
+    status: Literal["ok", "starting", "degraded"]
+    serving: bool
+    components: Mapping[str, Component]
+
+
+class Watch:
+    """Looks at the parts; a look is shared by all who ask within a quarter of a second."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._began = monotonic()
+        self._seen_up: set[str] = set()
+        self._taken = float("-inf")
+        self._look: asyncio.Task[Condition] | None = None
+
+    async def condition(self) -> Condition:
+        """The latest look, a quarter of a second old at most."""
+        if self._look is None or (self._look.done() and monotonic() - self._taken > KEEP_S):
+            self._look = asyncio.create_task(self._inspect(), name="look at every part")
+        return await asyncio.shield(self._look)
+
+    async def _inspect(self) -> Condition:
+        looks: dict[str, Callable[[], Awaitable[Component]]] = {
+            "stream": self._stream,
+            "scorer": self._scorer,
+            **{name: self._projection(name) for name in PROJECTIONS},
+        }
+        found = dict(zip(looks, await asyncio.gather(*(self._one(*look) for look in looks.items())), strict=True))
+        components = {"api": self._api(), **found, "outbox": self._outbox(found["scorer"])}
+        self._seen_up |= {name for name, part in components.items() if part.state == "up"}
+        self._taken = monotonic()
+        return Condition(_status(components), _serving(components), components)
+
+    async def _one(self, name: str, look: Callable[[], Awaitable[Component]]) -> Component:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await look()
+        except TimeoutError:
+            return self._absent(name, f"no answer within {ANSWER_S:g} s")
+        except (TipstreamError, httpx.HTTPError, ValueError, KeyError) as problem:
+            return self._absent(name, f"{type(problem).__name__}: {problem}")
+
+    def _absent(self, name: str, error: str) -> Component:
+        """Down, or starting while the API itself is young and has not seen it yet."""
+        young = monotonic() - self._began < START_S and name not in self._seen_up
+        return Component("starting" if young else "down", details={"last_error": error, "remedy": MENDS[name]})
+
+    def _api(self) -> Component:
+        home = self._parts.settings.home
+        disk = shutil.disk_usage(home) if home.exists() else None
+        versions = {"python": platform.python_version(), "tipstream": version("tipstream")}
+        details: Answer = {"versions": versions, "uptime_s": round(monotonic() - self._began, 1)}
+        if disk is not None:
+            details["disk"] = {"free_bytes": disk.free, "total_bytes": disk.total}
+        return Component("up", details=details)
+
+    async def _stream(self) -> Component:
+        link = self._parts.link
+        if not link.connected:
+            raise BusUnavailable(link.last_error or "not connected")
+        info = await link.bus.info()
+        details = {"messages": info.messages, "bytes": info.bytes, "first_seq": info.first_seq, "created": info.created}
+        return Component("up", info.last_seq, 0, 0.0, {**details, "last_error": link.last_error})
+
+    async def _scorer(self) -> Component:
+        answer = await self._parts.scorer.get("/health", timeout=ANSWER_S)
+        return _projected(answer.json())
+
+    def _projection(self, name: str) -> Callable[[], Awaitable[Component]]:
+        async def look() -> Component:
+            return _projected(await ask(self._parts.link, name, "status", timeout=ANSWER_S))
+
+        return look
+
+    def _outbox(self, scorer: Component) -> Component:
+        """Decisions that wait for the stream, as the scorer tells."""
+        told = scorer.details.get("outbox")
+        if not isinstance(told, Mapping):
+            return self._absent("outbox", "the scorer does not tell")
+        waiting = int(told.get("waiting", 0))
+        oldest_us = told.get("oldest_us")
+        age = max(0.0, (now_us() - oldest_us) / SECOND_US) if isinstance(oldest_us, int) else None
+        return Component("behind" if waiting else "up", None, waiting, age if waiting else 0.0, dict(told))
+
+
+def _projected(status: Answer) -> Component:
+    """A projection's own words as a component."""
+    lag_events, lag_seconds = status.get("lag_events"), status.get("lag_seconds")
+    state: State = "up"
+    if lag_events and isinstance(lag_seconds, int | float) and lag_seconds > BEHIND_S:
+        state = "behind"
+    if status.get("state") in ("starting", "behind", "down"):
+        state = status["state"]
+    return Component(state, status.get("seq"), lag_events, lag_seconds, status)
+
+
+def _serving(components: Mapping[str, Component]) -> bool:
+    return all(part.state == "up" for name, part in components.items() if name not in OPTIONAL)
+
+
+def _status(components: Mapping[str, Component]) -> Literal["ok", "starting", "degraded"]:
+    states = {part.state for part in components.values()}
+    if states == {"up"}:
+        return "ok"
+    return "starting" if states <= {"up", "starting"} else "degraded"

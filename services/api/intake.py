@@ -1,0 +1,56 @@
+"""Signals and feedback on their way into the stream: checked, published, answered with their place in it."""
+
+from pydantic import BaseModel
+
+from contracts.envelope import Recorded
+from contracts.events.base import Event
+from contracts.events.person import FeedbackReceived, SignalObserved
+from contracts.times import in_range
+from services.api.stream_link import StreamLink
+from services.bus.errors import BusUnavailable
+from services.problems import Problem
+from services.publishing import new_id, now_us
+
+ACK_S = 2.0
+
+
+class Accepted(BaseModel):
+    """The event is in the stream at `seq`; sending the same `event_id` again gives the same answer."""
+
+    event_id: str
+    seq: int
+
+
+async def take_signal(link: StreamLink, signal: SignalObserved, traceparent: str | None = None) -> Accepted:
+    """Publish what a source observed. Raises Problem: 422 for its time, 503 without an ack, 409 for a used id."""
+    _check_time("observed_at", signal.observed_at)
+    return await _publish(link, signal, signal.event_id, traceparent)
+
+
+async def take_feedback(link: StreamLink, feedback: FeedbackReceived, traceparent: str | None = None) -> Accepted:
+    """Publish what a person did with a tip. Raises Problem as `take_signal`."""
+    _check_time("occurred_at", feedback.occurred_at)
+    return await _publish(link, feedback, feedback.event_id, traceparent)
+
+
+def _check_time(field: str, moment: int | None) -> None:
+    if moment is not None and not in_range(moment, now_us()):
+        raise Problem.invalid([(field, "must not be before 2000 or more than 24 h ahead")])
+
+
+async def _publish(link: StreamLink, event: Event, given_id: str | None, traceparent: str | None) -> Accepted:
+    event_id = given_id or new_id()
+    try:
+        _, ack = await link.publisher.publish(event, event_id=event_id, traceparent=traceparent, timeout=ACK_S)
+        first = await link.bus.get(ack.seq) if ack.duplicate and given_id is not None else None
+    except BusUnavailable as problem:
+        detail = f"no ack from the stream: {problem}; the event may be in it, repeat with this event_id"
+        raise Problem.unavailable(detail, extra={"event_id": event_id}) from None
+    if first is not None and not _says(first, event):
+        detail = f"was used for another event (sequence {ack.seq}), so this one was not stored; choose a new one"
+        raise Problem(409, "The event id is taken", f"event_id {detail}", errors=[("event_id", detail)])
+    return Accepted(event_id=event_id, seq=ack.seq)
+
+
+def _says(first: Recorded, event: Event) -> bool:
+    return first.subject == event.subject() and first.data == event.to_json()

@@ -1,0 +1,43 @@
+"""What the routes work with, made once by `app.py` and found in `app.state.parts`."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+import httpx
+from fastapi import Depends, Header, Request
+
+from projections.queries import ReadModel
+from services.api.stream_link import StreamLink
+from services.recommender.recommender import Recommender
+from services.settings import Settings
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The stream, the read model, the scorer (an HTTP client with its key) and what joins them."""
+
+    settings: Settings
+    link: StreamLink
+    read_model: ReadModel
+    scorer: httpx.AsyncClient
+    recommender: Recommender
+
+
+def parts_of(request: Request) -> Parts:
+    """A route's dependency: the parts of its app."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+def trace_of(
+    traceparent: Annotated[str | None, Header(description="W3C Trace Context, kept in the event's headers")] = None,
+) -> str | None:
+    """A route's dependency: the caller's traceparent, None when it is none (the W3C asks to ignore such)."""
+    return traceparent if traceparent is not None and _TRACEPARENT.match(traceparent) else None
+
+
+PartsOf = Annotated[Parts, Depends(parts_of)]
+Trace = Annotated[str | None, Depends(trace_of)]
