@@ -31,5 +31,5 @@ REASONS: dict[str, str] = {
     DECISION_NEVER_CAME: "no open decision of that id was recorded within 7 days of the feedback",
     OTHER_PERSON: "the decision was made for another person",
     DUPLICATE_DECISION: "another event already holds that decision_id",
-    WRONG_FEATURES: "x does not have the length of its feature set",
+    WRONG_FEATURES: "x does not have the length of its feature set, or holds numbers beyond a million",
 }

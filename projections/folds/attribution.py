@@ -7,6 +7,7 @@ latest decision of the last 24 h. A decision stays open for 30 days of stream ti
 
 import hashlib
 from array import array
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from contracts import reasons
@@ -20,11 +21,15 @@ JOIN_WINDOW_US = DAY_US
 WAIT_WINDOW_US = 7 * DAY_US
 OPEN_WINDOW_US = 30 * DAY_US
 REPEAT_WINDOW_US = DAY_US
+LARGEST_X = 1e6
 
 
 @dataclass(slots=True)
 class Decision:
-    """An open decision: what was shown to whom, its x (float64 bytes, empty when external) and its reactions."""
+    """An open decision: what was shown to whom, its x (float64 bytes, empty when external) and its reactions.
+
+    `reactions` are `action:event_id`, in order of arrival. `pulled` is set by `learn` once the sums hold it.
+    """
 
     decision_id: str
     event_id: str
@@ -38,6 +43,7 @@ class Decision:
     verdict: str | None = None
     outcome: str | None = None
     reactions: list[str] = field(default_factory=list)
+    pulled: bool = False
 
     @property
     def reward(self) -> float:
@@ -61,11 +67,14 @@ class Feedback:
 
 @dataclass(slots=True)
 class Join:
-    """Feedback that found its decision; `delta` is the change of the decision's reward, `first` marks its pull."""
+    """Feedback that found its decision: the decision's `reward` after it, and the `delta` that it changed or learned.
+
+    `learn` sets `status` and `effect`.
+    """
 
     feedback: Feedback
     decision: Decision
-    first: bool
+    reward: float
     delta: float
     status: str = "attributed"
     effect: str = "none"
@@ -73,7 +82,10 @@ class Join:
 
 @dataclass(slots=True)
 class Step:
-    """What one message of the stream means, worked out once for all folds; empty when it was a repeat."""
+    """What one message of the stream means, worked out once for all folds.
+
+    `entry` is None when the message itself counts for nothing: a dead letter or a repeat.
+    """
 
     seq: int
     recorded_us: int
@@ -88,12 +100,23 @@ class Step:
 
 @dataclass(slots=True)
 class AttributionState:
-    """Open decisions by id, each person's open decisions in order, waiting feedback, recent event ids."""
+    """Open decisions by id, each person's open decisions in order, waiting feedback by sequence, recent events.
 
-    decisions: dict[str, Decision] = field(default_factory=dict)
+    `awaited` are the sequences waiting for a decision id, in order; `seen` maps an event's hash to its recorded time.
+    """
+
+    decisions: dict[str, Decision] = field(default_factory=OrderedDict)
     recent: dict[str, list[str]] = field(default_factory=dict)
-    waiting: dict[str, list[Feedback]] = field(default_factory=dict)
-    seen: dict[bytes, int] = field(default_factory=dict)
+    waiting: dict[int, Feedback] = field(default_factory=OrderedDict)
+    awaited: dict[str, list[int]] = field(default_factory=dict)
+    seen: dict[bytes, int] = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        # These are queues too. The head of a plain dict is found by walking over all that was ever taken from it, so
+        # a state that comes out of a snapshot gets its ordered dicts back.
+        self.decisions = OrderedDict(self.decisions)
+        self.waiting = OrderedDict(self.waiting)
+        self.seen = OrderedDict(self.seen)
 
 
 def attribute(state: AttributionState, item: Entry | Malformed) -> Step:
@@ -120,12 +143,16 @@ def attribute(state: AttributionState, item: Entry | Malformed) -> Step:
 def _decide(state: AttributionState, step: Step, entry: Entry, event: TipScored) -> None:
     known = state.decisions.get(event.decision_id)
     if known is not None:
-        if known.event_id != entry.event_id:
+        if (known.event_id, known.user_id) != (entry.event_id, event.user_id):
             detail = f"decision_id {event.decision_id!r:.100} is held by the event at {known.seq}"
             step.dead.append(_dead(entry.raw, reasons.DUPLICATE_DECISION, detail))
         return
     if not event.external and DIMENSIONS.get(event.feature_set) != len(event.x):
         detail = f"{event.feature_set} has {DIMENSIONS.get(event.feature_set)} features, x has {len(event.x)}"
+        step.dead.append(_dead(entry.raw, reasons.WRONG_FEATURES, detail))
+        return
+    if not event.external and not -LARGEST_X <= min(event.x) <= max(event.x) <= LARGEST_X:
+        detail = f"x goes from {min(event.x):g} to {max(event.x):g}, beyond {LARGEST_X:g}"
         step.dead.append(_dead(entry.raw, reasons.WRONG_FEATURES, detail))
         return
     decision = Decision(
@@ -142,8 +169,8 @@ def _decide(state: AttributionState, step: Step, entry: Entry, event: TipScored)
     state.decisions[decision.decision_id] = decision
     state.recent.setdefault(decision.user_id, []).append(decision.decision_id)
     step.entry, step.decision = entry, decision
-    for feedback in state.waiting.pop(decision.decision_id, ()):
-        _join(step, feedback, decision)
+    for seq in state.awaited.pop(decision.decision_id, ()):
+        _join(step, state.waiting.pop(seq), decision)
 
 
 def _react(state: AttributionState, step: Step, entry: Entry, event: FeedbackReceived) -> None:
@@ -167,7 +194,8 @@ def _react(state: AttributionState, step: Step, entry: Entry, event: FeedbackRec
     elif event.decision_id in state.decisions:
         _join(step, feedback, state.decisions[event.decision_id])
     else:
-        state.waiting.setdefault(event.decision_id, []).append(feedback)
+        state.waiting[feedback.seq] = feedback
+        state.awaited.setdefault(event.decision_id, []).append(feedback.seq)
         step.waiting = feedback
 
 
@@ -184,34 +212,33 @@ def _latest(state: AttributionState, feedback: Feedback) -> Decision | None:
 
 def _join(step: Step, feedback: Feedback, decision: Decision) -> None:
     if decision.user_id != feedback.user_id:
-        step.dead.append(
-            _dead(
-                feedback.raw,
-                reasons.OTHER_PERSON,
-                f"decision {decision.decision_id!r:.100} is another person's",
-            )
-        )
+        detail = f"decision {decision.decision_id!r:.100} is another person's"
+        step.dead.append(_dead(feedback.raw, reasons.OTHER_PERSON, detail))
         _give_up(step, feedback)
         return
+    before = decision.reward
     if feedback.tip_id is not None and feedback.tip_id != decision.tip_id:
         # A reaction to one of the alternatives: it says nothing about the tip that the decision chose.
-        step.joins.append(Join(feedback, decision, first=False, delta=0.0, status="unattributed"))
+        step.joins.append(Join(feedback, decision, before, delta=0.0, status="unattributed"))
         return
-    if feedback.event_id in decision.reactions:
+    identity = f"{feedback.action}:{feedback.event_id}"
+    if identity in decision.reactions:
         _give_up(step, feedback)
         return
-    first, before = not decision.reactions, decision.reward
-    decision.reactions.append(feedback.event_id)
+    decision.reactions.append(identity)
     if feedback.action in VERDICTS:
         decision.verdict = feedback.action
     elif feedback.action in OUTCOMES:
         decision.outcome = feedback.action
-    step.joins.append(Join(feedback, decision, first=first, delta=decision.reward - before))
+    after = decision.reward
+    step.joins.append(Join(feedback, decision, after, delta=after - before))
 
 
 def _give_up(step: Step, feedback: Feedback) -> None:
-    """Feedback that waited and now turns out not to count; feedback of this very step was never stored."""
-    if feedback.seq != step.seq:
+    """Feedback that turns out not to count: what waited goes again, what this very step brought never was stored."""
+    if feedback.seq == step.seq:
+        step.entry = None
+    else:
         step.given_up.append(feedback)
 
 
@@ -221,16 +248,14 @@ def _forget(state: AttributionState, step: Step) -> None:
     while state.seen and now - state.seen[identity := next(iter(state.seen))] > REPEAT_WINDOW_US:
         del state.seen[identity]
     while state.waiting:
-        decision_id, feedbacks = next(iter(state.waiting.items()))
-        if now - feedbacks[0].recorded_us <= WAIT_WINDOW_US:
+        late = next(iter(state.waiting.values()))
+        if now - late.recorded_us <= WAIT_WINDOW_US:
             break
-        late = feedbacks.pop(0)
-        detail = f"feedback on decision {decision_id!r:.100} of {format_time(late.recorded_us)}"
+        del state.waiting[late.seq]
+        _stop_waiting(state, late)
+        detail = f"feedback on decision {late.decision_id!r:.100} of {format_time(late.recorded_us)}"
         step.dead.append(_dead(late.raw, reasons.DECISION_NEVER_CAME, detail))
         step.given_up.append(late)
-        del state.waiting[decision_id]
-        if feedbacks:
-            _requeue(state, decision_id, feedbacks)
     while state.decisions:
         oldest = next(iter(state.decisions.values()))
         if now - oldest.recorded_us <= OPEN_WINDOW_US:
@@ -242,10 +267,12 @@ def _forget(state: AttributionState, step: Step) -> None:
             del state.recent[oldest.user_id]
 
 
-def _requeue(state: AttributionState, decision_id: str, feedbacks: list[Feedback]) -> None:
-    """Put back those who wait on, keeping the line in order of arrival so that its head is the oldest."""
-    state.waiting[decision_id] = feedbacks
-    state.waiting = dict(sorted(state.waiting.items(), key=lambda pair: pair[1][0].seq))
+def _stop_waiting(state: AttributionState, feedback: Feedback) -> None:
+    assert feedback.decision_id is not None
+    others = state.awaited[feedback.decision_id]
+    others.pop(0)
+    if not others:
+        del state.awaited[feedback.decision_id]
 
 
 def _dead(raw: Recorded, reason: str, detail: str) -> Malformed:

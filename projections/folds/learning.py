@@ -1,8 +1,9 @@
 """The sums LinUCB learns from, folded in stream order; the scorer's state and the table `bandit_stats` are both this.
 
 Per person and feature set: S = sum of x x^T over pulls, c = sum of r x, pulls and the sum of rewards, in float64. The
-first reaction to a decision is its pull; a later change only corrects c by the change of the reward (Li et al. 2010,
-arXiv 1003.0146, with the prior joined at scoring). Only elementwise sums are used, so the bytes are reproducible.
+first reaction that may be learned is a decision's pull, with its reward so far; a later change only corrects c by the
+change of the reward (Li et al. 2010, arXiv 1003.0146, with the prior joined at scoring). Only elementwise sums are
+used, so the bytes are reproducible.
 """
 
 from collections.abc import Iterable
@@ -68,7 +69,7 @@ class LearningState:
 def learn(state: LearningState, step: Step) -> str | None:
     """Fold a step's joins or reset into `state`; names the person whose state changed, None when nobody's did.
 
-    Sets `status` and `effect` of each join: `pull`, `correction` or `none`.
+    Sets `status` and `effect` of each join (`pull`, `correction` or `none`), and `delta` to what a pull has learned.
     """
     changed = None
     for join in step.joins:
@@ -92,12 +93,16 @@ def _learn_join(state: LearningState, join: Join) -> bool:
     if person is not None and min(decision.seq, join.feedback.seq) < person.reset_seq:
         join.status = "before_reset"
         return False
-    if not join.first and join.delta == 0.0:
+    pull = not decision.pulled
+    if pull:
+        # Reactions that waited through a reset were not learned, but the reward holds them.
+        decision.pulled, join.delta = True, join.reward
+    elif join.delta == 0.0:
         return False
     if person is None:
         person = state.people[decision.user_id] = Person()
-    person.of(decision.feature_set).add(decision.x, join.delta, first=join.first)
-    join.effect = "pull" if join.first else "correction"
+    person.of(decision.feature_set).add(decision.x, join.delta, first=pull)
+    join.effect = "pull" if pull else "correction"
     person.version += 1
     return True
 
