@@ -141,9 +141,10 @@ class Decoder:
             raise _Refused(reasons.INVALID_BODY, describe(error)) from None
 
     def _event_id(self, recorded: Recorded, body: dict[str, Any], *, carries_id: bool) -> str:
+        # A header without text is a header left out: taken for an id, it would make every such event a repeat.
         header = recorded.headers.get(headers.CE_ID)
         said = body.get("event_id") if carries_id else None
-        if header is not None:
+        if header:
             event_id = from_header(header)
             if said is not None and said != event_id:
                 raise _Refused(
@@ -154,7 +155,7 @@ class Decoder:
         if isinstance(said, str):
             return said
         message_id = recorded.headers.get(headers.MSG_ID)
-        if message_id is not None:
+        if message_id:
             return from_header(message_id)
         return hashlib.sha256(f"{self.created}:{recorded.seq}".encode()).hexdigest()
 

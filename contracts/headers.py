@@ -23,5 +23,6 @@ def to_header(value: str) -> str:
 
 
 def from_header(value: str) -> str:
-    """The text behind a header value; bytes that are not UTF-8 become U+FFFD."""
-    return unquote(value, errors="replace") if "%" in value else value
+    """The text behind a header value; percent-encoded bytes that are not UTF-8 become U+FFFD, lone surrogates `?`."""
+    text = unquote(value, errors="replace") if "%" in value else value
+    return text if text.isascii() else text.encode(errors="replace").decode()

@@ -84,7 +84,7 @@ class Log:
         **fields: Any,
     ) -> Step:
         """Append a decision; its event id is its decision id unless one is given."""
-        decision_id = decision_id or f"d{self.seq + 1}"
+        decision_id = decision_id or f"decision-{self.seq + 1}"
         ours: dict[str, Any] = {}
         if not external:
             parallel = [0.0] * len(candidates)
