@@ -17,6 +17,8 @@ from contracts.errors import TipstreamError
 MEDIA_TYPE = "application/problem+json"
 INVALID = "The request is not valid"
 RETRY_S = 2
+# FastAPI's words for a body on which the JSON parser gave up in another way than with a syntax error.
+_UNPARSED = "There was an error parsing the body"
 
 
 class Problem(TipstreamError):
@@ -120,6 +122,9 @@ def _is_json(content_type: str) -> bool:
 
 async def _on_http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400 and error.detail == _UNPARSED:
+        said = "the body is not JSON: it is no UTF-8, nested too deeply, or holds a number too long to read"
+        return Problem(400, "The body is not JSON", said, field="body").response()
     title = HTTPStatus(error.status_code).phrase
     return Problem(error.status_code, title, str(error.detail), headers=error.headers).response()
 

@@ -22,7 +22,9 @@ class Accepted(BaseModel):
 
 
 async def take_signal(link: StreamLink, signal: SignalObserved, traceparent: str | None = None) -> Accepted:
-    """Publish what a source observed. Raises Problem: 422 for its time, 503 without an ack, 409 for a used id."""
+    """Publish what a source observed. Raises Problem: 422 for its time, 503 without an ack, 409 for a used id;
+    BusUnavailable before the stream was first reached.
+    """
     _check_time("observed_at", signal.observed_at)
     return await _publish(link, signal, signal.event_id, traceparent)
 
@@ -39,9 +41,9 @@ def _check_time(field: str, moment: int | None) -> None:
 
 
 async def _publish(link: StreamLink, event: Event, given_id: str | None, traceparent: str | None) -> Accepted:
-    event_id = given_id or new_id()
+    event_id, publisher = given_id or new_id(), link.publisher
     try:
-        _, ack = await link.publisher.publish(event, event_id=event_id, traceparent=traceparent, timeout=ACK_S)
+        _, ack = await publisher.publish(event, event_id=event_id, traceparent=traceparent, timeout=ACK_S)
         first = await link.bus.get(ack.seq) if ack.duplicate and given_id is not None else None
     except BusUnavailable as problem:
         detail = f"no ack from the stream: {problem}; the event may be in it, repeat with this event_id"

@@ -1,6 +1,6 @@
 """Replays: asking for one, and how those asked for went; the replay worker carries them out."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, ValidationError
@@ -18,7 +18,7 @@ from services.publishing import new_id
 
 router = APIRouter(prefix="/replay-signal")
 
-EVERY: tuple[Projection, ...] = ("sqlite", "analytics", "query", "scorer")
+EVERY: tuple[Projection, ...] = get_args(Projection)
 ReplayRow = row_model(REPLAYS)
 
 

@@ -1,0 +1,47 @@
+"""The API in this process on a real NATS server, and clients with and without keys."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
+
+from services.api.app import create_app
+from services.settings import Settings
+from tests.servers import NatsServer, free_port
+
+API_KEY, PASSWORD = "api-key-of-tests", "admin-password-of-tests"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Clients of one API: `caller` has the API key, `admin` the admin password, `stranger` nothing."""
+
+    app: FastAPI
+    caller: httpx.AsyncClient
+    admin: httpx.AsyncClient
+    stranger: httpx.AsyncClient
+
+
+def settings_for(home: Path, server: NatsServer) -> Settings:
+    """Settings of a system on this server, with ports that nobody listens on."""
+    ports = {name: free_port() for name in ("port", "scorer_port", "mlflow_port", "nats_port", "quack_port")}
+    return Settings(home=home, nats_url=server.url, api_key=API_KEY, admin_password=PASSWORD, **ports)
+
+
+@asynccontextmanager
+async def open_door(settings: Settings, *, scorer: httpx.AsyncBaseTransport | None = None) -> AsyncIterator[Door]:
+    """Run the API, its scorer reached through `scorer`."""
+    settings.make_home()
+    app = create_app(settings, scorer_transport=scorer)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+
+        def client(secret: str | None) -> httpx.AsyncClient:
+            headers = {} if secret is None else {"Authorization": f"Bearer {secret}"}
+            return httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers, timeout=20)
+
+        async with client(API_KEY) as caller, client(PASSWORD) as admin, client(None) as stranger:
+            yield Door(app, caller, admin, stranger)
