@@ -21,7 +21,8 @@ from services.publishing import now_us
 State = Literal["up", "starting", "behind", "down"]
 Answer = dict[str, Any]
 
-PROJECTIONS = ("sqlite", "analytics", "query")
+PROJECTIONS = {"projector": "sqlite", "analytics": "analytics", "query": "query"}
+"""The processes that own a projection beside the scorer, with the projection's name."""
 OPTIONAL = frozenset({"outbox"})
 ANSWER_S = 0.8
 START_S = 60.0
@@ -30,7 +31,7 @@ KEEP_S = 0.25
 MENDS = {
     "stream": "see that the NATS server runs and TIPSTREAM_NATS_URL or TIPSTREAM_NATS_PORT names it",
     "scorer": "start `tipstream scorer`; its log says why it ended",
-    "sqlite": "start `tipstream projector`; its log says why it ended",
+    "projector": "start `tipstream projector`; its log says why it ended",
     "analytics": "start `tipstream analytics`; its log says why it ended",
     "query": "start `tipstream query`; its log says why it ended",
     "outbox": "nothing: it drains by itself once the stream is back",
@@ -77,7 +78,7 @@ class Watch:
         looks: dict[str, Callable[[], Awaitable[Component]]] = {
             "stream": self._stream,
             "scorer": self._scorer,
-            **{name: self._projection(name) for name in PROJECTIONS},
+            **{name: self._projection(projection) for name, projection in PROJECTIONS.items()},
         }
         found = dict(zip(looks, await asyncio.gather(*(self._one(*look) for look in looks.items())), strict=True))
         components = {"api": self._api(), **found, "outbox": self._outbox(found["scorer"])}
@@ -120,9 +121,9 @@ class Watch:
         answer = await self._parts.scorer.get("/health", timeout=ANSWER_S)
         return _projected(answer.json())
 
-    def _projection(self, name: str) -> Callable[[], Awaitable[Component]]:
+    def _projection(self, projection: str) -> Callable[[], Awaitable[Component]]:
         async def look() -> Component:
-            return _projected(await ask(self._parts.link, name, "status", timeout=ANSWER_S))
+            return _projected(await ask(self._parts.link, projection, "status", timeout=ANSWER_S))
 
         return look
 

@@ -67,7 +67,7 @@ def replay(
         bus = await JetStreamBus.connect(settings.bus_url, name="tipstream replay", timeout=CONNECT_S)
         try:
             if dry_run:
-                return await plan_replay(bus, settings, request)
+                return await plan_replay(bus, request)
             return await _watch(bus, settings, request, actor)
         finally:
             await bus.close()
@@ -158,7 +158,7 @@ def verify(
                 progress.update(task, completed=done, total=total)
 
             try:
-                return await verify_system(bus, settings, progress=advance)
+                return await verify_system(bus, progress=advance)
             finally:
                 await bus.close()
 
