@@ -1,0 +1,100 @@
+"""Who gets in where: every route is walked, without a key, with a wrong one, and with one that is not enough."""
+
+import base64
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from tests.api.callers import API_KEY, PASSWORD, Door
+
+OPEN = {"/", "/api/health", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
+PLACES = {"{user_id:path}": "ada", "{path:path}": "stats/ada", "{replay_id}": "r", "{query_id}": "q", "{seq}": "1"}
+
+
+def routes_of(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """(method, path with ids filled in) of every route that is not open to all."""
+    for route in iter_route_contexts(app.routes):
+        assert route.path is not None
+        if route.path in OPEN:
+            continue
+        path = route.path
+        for place, value in PLACES.items():
+            path = path.replace(place, value)
+        assert "{" not in path, f"say what {route.path} is called with"
+        for method in route.methods or ():
+            yield method, path
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+WRONG = [
+    "Bearer nope",
+    "Bearer",
+    f"Token {API_KEY}",
+    basic("admin", "nope"),
+    basic("root", PASSWORD),
+    "Basic %%%",
+    "\xff",
+]
+
+
+@pytest.mark.parametrize("authorization", [None, *WRONG])
+async def test_without_a_key_that_holds_no_closed_route_answers(door: Door, authorization: str | None) -> None:
+    walked = list(routes_of(door.app))
+    assert len(walked) > 25
+    headers = {} if authorization is None else {b"Authorization": authorization.encode("latin-1")}
+    for method, path in walked:
+        answer = await door.stranger.request(method, path, headers=headers)
+        assert answer.status_code == 401, f"{method} {path}: {answer.text}"
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["www-authenticate"]
+
+
+async def test_the_api_key_opens_no_admin_route(door: Door) -> None:
+    walked = [(method, path) for method, path in routes_of(door.app) if not path.startswith("/v1/")]
+    assert len(walked) > 20
+    for method, path in walked:
+        answer = await door.caller.request(method, path)
+        assert answer.status_code == 403, f"{method} {path}: {answer.text}"
+
+
+async def test_the_admin_password_opens_every_route_as_bearer_and_as_basic(door: Door) -> None:
+    async def opens(client: httpx.AsyncClient, headers: dict[str, str]) -> None:
+        for method, path in routes_of(door.app):
+            answer = await client.request(method, path, headers=headers)
+            assert answer.status_code not in (401, 403), f"{method} {path}: {answer.text}"
+
+    await opens(door.admin, {})
+    await opens(door.stranger, {"Authorization": basic("admin", PASSWORD)})
+
+
+async def test_a_browser_on_another_site_cannot_change_anything(door: Door) -> None:
+    for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 202), ("none", 202)):
+        answer = await door.admin.post("/api/admin/users/ada/reset", headers={"Sec-Fetch-Site": site})
+        assert answer.status_code == status
+
+
+async def test_open_routes_need_no_key_and_an_unknown_one_is_a_problem_document(door: Door) -> None:
+    for path in ("/", "/docs", "/openapi.json"):
+        assert (await door.stranger.get(path)).status_code == 200
+    answer = await door.stranger.get("/nowhere")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_openapi_describes_each_route_and_its_problems(door: Door) -> None:
+    schema = (await door.stranger.get("/openapi.json")).json()
+    assert "ProblemDocument" in schema["components"]["schemas"]
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            if path in OPEN:
+                continue
+            assert "401" in operation["responses"], f"{method} {path}"
+            assert operation["security"], f"{method} {path}"
+            success = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
+            assert success["content"] or path.startswith("/api/ml/"), f"{method} {path}"
