@@ -28,16 +28,16 @@ def fold_decisions(state: DecisionsState, step: Step) -> Iterable[Change]:
     if isinstance(event, ShadowScored):
         yield _shadow(step.entry, event)
     elif isinstance(event, TipScored):
-        yield _tip_score(step.entry, event)
-        yield _candidates(step.seq, event)
+        tip_ids = event.candidate_ids()
+        yield _tip_score(step.entry, event, tip_ids.index(event.tip_id))
+        yield _candidates(step.seq, event, tip_ids)
         if not event.external:
             count = state.counts.get(event.user_id, 0)
             state.counts[event.user_id] = count + 1
             yield _history(step.seq, event, count % HISTORY_LENGTH)
 
 
-def _tip_score(entry: Entry, event: TipScored) -> Put:
-    chosen = event.candidate_ids().index(event.tip_id)
+def _tip_score(entry: Entry, event: TipScored, chosen: int) -> Put:
     values = (
         entry.seq, event.decision_id, event.user_id, event.tip_id, event.policy, event.policy_version,
         canonical_json(event.params), event.feature_set, event.model_version, event.kernel, event.state_version,
@@ -54,8 +54,8 @@ def _at(values: list[float], index: int) -> float | None:
     return values[index] if values else None
 
 
-def _candidates(seq: int, event: TipScored) -> Put:
-    lists = (event.candidate_ids(), event.mean, event.bonus, event.score, event.x)
+def _candidates(seq: int, event: TipScored, tip_ids: list[str]) -> Put:
+    lists = (tip_ids, event.mean, event.bonus, event.score, event.x)
     return Put(CANDIDATE_LISTS, (seq, event.decision_id, event.user_id, *lists))
 
 

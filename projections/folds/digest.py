@@ -1,12 +1,14 @@
 """Digests of tables: the sum modulo 2^256 of the SHA-256 of each canonical row.
 
 A sum does not depend on the order of rows, so it can be kept incrementally (add a row's hash, subtract it when the
-row goes), restricted to one person, and compared across stores. Floats enter as their IEEE 754 bytes.
+row goes), restricted to one person, and compared across stores. Floats enter as their IEEE 754 bytes, minus zero as
+zero: SQLite does not tell them apart.
 """
 
 import hashlib
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from projections.folds.changes import Row, Value
 from projections.folds.tables import Table
@@ -16,22 +18,45 @@ MODULUS = 1 << 256
 
 def canonical(value: Value) -> bytes:
     """One value as tagged, length-prefixed bytes that no other value shares."""
-    if value is None:
-        return b"n"
-    if isinstance(value, bool):
-        return b"t" if value else b"f"
-    if isinstance(value, int):
-        return b"i%d;" % value
-    if isinstance(value, float):
-        return b"d" + struct.pack(">d", value)
-    if isinstance(value, str):
-        raw = value.encode()
-        return b"s%d:" % len(raw) + raw
-    if isinstance(value, bytes):
-        return b"b%d:" % len(value) + value
-    if isinstance(value, list | tuple):
-        return b"l%d:" % len(value) + b"".join(map(canonical, value))
+    encode = _ENCODERS.get(type(value))
+    if encode is not None:
+        return encode(value)
+    for kind, encode in _ENCODERS.items():
+        if isinstance(value, kind):
+            return encode(value)
     raise TypeError(f"a row may not hold a {type(value).__name__}")
+
+
+def _float(value: float) -> bytes:
+    return b"d" + _IEEE(value + 0.0)
+
+
+def _text(value: str) -> bytes:
+    raw = value.encode()
+    return b"s%d:%b" % (len(raw), raw)
+
+
+def _list(values: Sequence[Value]) -> bytes:
+    kinds = set(map(type, values))
+    if kinds == {float}:
+        # Most of what a digest reads is lists of scores; this is three times as quick as asking for each.
+        return b"l%d:d" % len(values) + b"d".join([_IEEE(value + 0.0) for value in values])
+    if kinds == {str}:
+        return b"l%d:" % len(values) + b"".join(map(_text, values))
+    return b"l%d:" % len(values) + b"".join(map(canonical, values))
+
+
+_IEEE = struct.Struct(">d").pack
+_ENCODERS: dict[type, Callable[[Any], bytes]] = {
+    type(None): lambda _: b"n",
+    bool: lambda value: b"t" if value else b"f",
+    int: lambda value: b"i%d;" % value,
+    float: _float,
+    str: _text,
+    bytes: lambda value: b"b%d:%b" % (len(value), value),
+    list: _list,
+    tuple: _list,
+}
 
 
 def row_hash(row: Row) -> int:

@@ -4,7 +4,8 @@ Every table is keyed so that one step of the fold touches few rows; `append` tab
 patched later), which is what DuckDB is quick at. Times are microseconds since 1970, UTC.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["text", "integer", "float", "boolean", "time", "json", "floats", "texts", "bytes"]
@@ -15,9 +16,12 @@ DUCKDB: frozenset[Store] = frozenset({"duckdb"})
 BOTH: frozenset[Store] = SQLITE | DUCKDB
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A table's name, columns in order, key columns, stores; `person` is the column that names whom a row is about."""
+    """A table's name, columns in order, key columns, stores; `person` is the column that names whom a row is about.
+
+    `names` are the columns' names in order. There is one object a table, so tables compare by identity.
+    """
 
     name: str
     columns: tuple[tuple[str, Kind], ...]
@@ -26,13 +30,17 @@ class Table:
     person: str | None = None
     append: bool = False
     indexes: tuple[tuple[str, ...], ...] = ()
+    names: tuple[str, ...] = field(init=False, repr=False)
+    _positions: Mapping[str, int] = field(init=False, repr=False)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(name for name, _ in self.columns)
+    def __post_init__(self) -> None:
+        names = tuple(name for name, _ in self.columns)
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "_positions", {name: position for position, name in enumerate(names)})
 
     def position(self, column: str) -> int:
-        return self.names.index(column)
+        """Where a column stands in a row."""
+        return self._positions[column]
 
 
 def _columns(**kinds: Kind) -> tuple[tuple[str, Kind], ...]:
