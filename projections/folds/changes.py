@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from projections.folds.tables import BY_NAME, Table
+from projections.folds.tables import Store, Table
 
 Value = Any
 Row = tuple[Value, ...]
@@ -66,12 +66,19 @@ class TableBatch:
 def coalesce(changes: Iterable[Change]) -> list[TableBatch]:
     """The net effect of changes made in order, one batch a table."""
     batches: dict[str, TableBatch] = {}
-    for change in changes:
-        name = change.table.name
-        if name not in batches:
-            batches[name] = TableBatch(BY_NAME[name])
-        batches[name].add(change)
+    collect(batches, changes, None)
     return list(batches.values())
+
+
+def collect(batches: dict[str, TableBatch], changes: Iterable[Change], store: Store | None) -> None:
+    """Add changes, in their order, to the batches (by table name) of the tables that a store keeps (None: of all)."""
+    for change in changes:
+        table = change.table
+        if store is None or store in table.stores:
+            batch = batches.get(table.name)
+            if batch is None:
+                batch = batches[table.name] = TableBatch(table)
+            batch.add(change)
 
 
 def key_of(table: Table, row: Row) -> Key:
