@@ -108,7 +108,7 @@ class ReplayRequested(SignedEvent):
     SUBJECT: ClassVar[str] = "tips.admin.replay.requested.{replay_id}"
 
     replay_id: Id
-    mode: Literal["rebuild", "dry_run", "back"] = "rebuild"
+    mode: Literal["rebuild", "back"] = "rebuild"
     projections: Annotated[list[Projection], Field(min_length=1)]
     user_id: Id | None = None
     upto_seq: Position | None = None

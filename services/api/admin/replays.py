@@ -1,14 +1,16 @@
 """Replays: asking for one, and how those asked for went; the replay worker carries them out."""
 
+from dataclasses import asdict
 from typing import Annotated, Any, get_args
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from contracts.events.admin import Projection, ReplayRequested
 from contracts.events.base import Id, Part, Position, Text
 from contracts.times import Moment
 from projections.folds.tables import REPLAYS
+from projections.replay import BadBound, plan_replay
 from services.api.admin.actor import Actor
 from services.api.admin.commands import command
 from services.api.admin.rows import present, row_model
@@ -45,10 +47,31 @@ class ReplayAsked(BaseModel):
     seq: int
 
 
-@router.post("", status_code=202)
-async def post_replay(order: ReplayOrder, parts: PartsOf, actor: Actor) -> ReplayAsked:
-    """Ask for a replay."""
-    return await ask_for_replay(parts, order, actor)
+class TouchedProjection(BaseModel):
+    """One projection of a plan: the live version, where it stands, and what would become of it."""
+
+    projection: Projection
+    live_version: int | None
+    live_seq: int | None
+    upto_seq: int
+    effect: str
+
+
+class ReplayPlan(BaseModel):
+    """What a dry run answers: nothing was published or written; `complaint` says why it could not be called full."""
+
+    events: int
+    touched: list[TouchedProjection]
+    complaint: str
+
+
+@router.post("", status_code=202, responses={200: {"model": ReplayPlan, "description": "the plan of a dry run"}})
+async def post_replay(order: ReplayOrder, parts: PartsOf, actor: Actor, response: Response) -> ReplayAsked | ReplayPlan:
+    """Ask for a replay; with `dry_run` only what it would touch is answered, with 200."""
+    if not order.dry_run:
+        return await ask_for_replay(parts, order, actor)
+    response.status_code = 200
+    return await plan(parts, order)
 
 
 @router.get("", response_model=list[ReplayRow])  # type: ignore[valid-type]
@@ -64,14 +87,26 @@ def get_replay(replay_id: str, parts: PartsOf) -> dict[str, Any]:
 
 
 async def ask_for_replay(parts: Parts, order: ReplayOrder, actor: str) -> ReplayAsked:
-    """Publish the request. Raises Problem for bounds or modes that exclude each other."""
-    if order.dry_run and order.back:
-        raise Problem.invalid([("back", "cannot be tried with dry_run; it is undone by a replay")])
-    replay_id = new_id()
+    """Publish the request. Raises Problem for bounds that exclude each other."""
+    event = _request(order)
+    asked = await command(parts, event, actor, event_id=event.replay_id)
+    return ReplayAsked(replay_id=event.replay_id, event_id=asked.event_id, seq=asked.seq)
+
+
+async def plan(parts: Parts, order: ReplayOrder) -> ReplayPlan:
+    """What the order would touch. Raises Problem for a bound that the log does not have."""
     try:
-        event = ReplayRequested(
-            replay_id=replay_id,
-            mode="back" if order.back else "dry_run" if order.dry_run else "rebuild",
+        found = await plan_replay(parts.link.bus, _request(order))
+    except BadBound as error:
+        raise Problem.invalid([("upto_seq" if order.upto_time is None else "upto_time", str(error))]) from None
+    return ReplayPlan.model_validate(asdict(found))
+
+
+def _request(order: ReplayOrder) -> ReplayRequested:
+    try:
+        return ReplayRequested(
+            replay_id=new_id(),
+            mode="back" if order.back else "rebuild",
             projections=list(dict.fromkeys(order.projections or EVERY)),
             user_id=order.user_id,
             upto_seq=order.upto_seq,
@@ -82,8 +117,6 @@ async def ask_for_replay(parts: Parts, order: ReplayOrder, actor: str) -> Replay
         raise Problem.invalid(
             [("upto_seq" if name == "body" else name, said) for name, said in fields_of(error)]
         ) from None
-    asked = await command(parts, event, actor, event_id=replay_id)
-    return ReplayAsked(replay_id=replay_id, event_id=asked.event_id, seq=asked.seq)
 
 
 def replays(parts: Parts, limit: int = 100) -> list[dict[str, Any]]:
