@@ -1,0 +1,247 @@
+"""The DuckDB store: Arrow inserts and set-based changes, rows and checkpoint in one transaction.
+
+Tables have no primary keys, which would halve inserts: rows of `append` tables above the checkpoint are new, all
+others are looked up by key first. One connection writes; every read has a cursor of its own and a stable view.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from contracts.errors import TipstreamError
+from projections.checkpoint import Checkpoint
+from projections.folds.changes import Row, TableBatch
+from projections.folds.tables import Kind, Table, tables_of
+from projections.projector import SinkBusy
+from projections.sinks.digests import Digests, digests_of
+from projections.sinks.duckdb_views import VIEW_BY_NAME, VIEWS
+
+TYPES: dict[Kind, tuple[str, Any]] = {
+    "text": ("VARCHAR", pa.string()),
+    "integer": ("BIGINT", pa.int64()),
+    "float": ("DOUBLE", pa.float64()),
+    "boolean": ("BOOLEAN", pa.bool_()),
+    "time": ("TIMESTAMP", pa.timestamp("us")),
+    "json": ("VARCHAR", pa.string()),
+    "floats": ("DOUBLE[]", pa.list_(pa.float64())),
+    "texts": ("VARCHAR[]", pa.list_(pa.string())),
+    "bytes": ("BLOB", pa.binary()),
+}
+CHECKPOINTS = (
+    "CREATE TABLE checkpoints (stream VARCHAR, created VARCHAR, seq BIGINT, recorded_ns BIGINT, message_id VARCHAR, "
+    "fold_version INTEGER, feature_set VARCHAR)"
+)
+ROWS_AT_ONCE = 5_000
+
+log = logging.getLogger(__name__)
+
+
+class AnalyticsInUse(TipstreamError):
+    """Another process has this DuckDB file open; stop it first, each store has one owner."""
+
+
+class UnknownView(TipstreamError):
+    """There is no view of that name; the message lists those there are."""
+
+
+class DuckdbSink:
+    """Owns the file at `path`, which is made when absent and set aside when it cannot be read.
+
+    `settings` are DuckDB's (`memory_limit`, `threads`, ...).
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, str | int] | None = None) -> None:
+        self.path = path
+        self._settings: dict[str, str | bool | int | float | list[str]] = {**(settings or {})}
+        self._spawning = threading.Lock()
+        # What cursors come from; it runs no statement itself, so that nobody waits for the writer.
+        self.connection = self._open()
+        self._writer = self.cursor()
+        if not self._writer.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchone():
+            self._create()
+        elif _checkpoint(self._writer) is not None:
+            _create_views(self._writer)
+        self._seq = self._stored_seq()
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of one's own to the same database; close it after use."""
+        with self._spawning:
+            return self.connection.cursor()
+
+    def checkpoint(self) -> Checkpoint | None:
+        """What the file holds."""
+        return _checkpoint(self._writer)
+
+    def apply(self, batches: Sequence[TableBatch], checkpoint: Checkpoint) -> None:
+        """Store rows and checkpoint, or nothing. Raises SinkBusy."""
+        with self._transaction():
+            for batch in batches:
+                self._write(batch)
+            self._writer.execute("DELETE FROM checkpoints")
+            self._writer.execute("INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(checkpoint))
+        self._seq = checkpoint.seq
+
+    def reset(self) -> None:
+        """Empty the store."""
+        with self._transaction():
+            for kind in ("view", "table"):
+                names = f"SELECT {kind}_name FROM duckdb_{kind}s() WHERE NOT internal AND NOT temporary"
+                for (name,) in self._writer.execute(names).fetchall():
+                    self._writer.execute(f'DROP {kind} "{name}"')
+        self._create()
+        self._seq = 0
+
+    def rows(self, table: Table, user_id: str | None = None) -> Iterator[Row]:
+        """A table's rows in order of their keys; one person's when `user_id` is given."""
+        with self.cursor() as cursor:
+            yield from _rows(cursor, table, user_id, f" ORDER BY {_listed(table.key)}")
+
+    def proof(self, user_id: str | None = None) -> Digests:
+        """The digest of each table and the checkpoint, as one transaction sees them; from any thread."""
+        with self.cursor() as cursor:
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            checkpoint = _checkpoint(cursor)
+            digests = digests_of(tables_of("duckdb"), user_id, lambda table, person: _rows(cursor, table, person, ""))
+            return Digests(checkpoint, digests)
+
+    def digests(self, user_id: str | None = None) -> dict[str, str]:
+        """The digest of each table."""
+        return self.proof(user_id).tables
+
+    def view(self, name: str, limit: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Columns and the first rows of a view in its own order. Raises UnknownView."""
+        view = VIEW_BY_NAME.get(name)
+        if view is None:
+            raise UnknownView(f"there is no view {name[:80]!r}; there are {', '.join(VIEW_BY_NAME)}")
+        with self.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM {view.name} ORDER BY {view.order} LIMIT {limit:d}")
+            return [column[0] for column in cursor.description or ()], cursor.fetchall()
+
+    def close(self) -> None:
+        """Give the file up, all of it in one file again."""
+        self._writer.close()
+        self.connection.close()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            return duckdb.connect(str(self.path), config=self._settings)
+        except duckdb.Error as problem:
+            if "lock on file" in str(problem):
+                raise AnalyticsInUse(f"{self.path} is open in another process; stop it first ({problem})") from None
+            if not self.path.is_file():
+                raise
+            aside = self.path.with_name(f"{self.path.name}.damaged")
+            log.warning("%s is set aside as %s: %s", self.path, aside.name, problem)
+            self.path.replace(aside)
+            self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
+            return duckdb.connect(str(self.path), config=self._settings)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._writer.execute("BEGIN")
+            try:
+                yield
+                self._writer.execute("COMMIT")
+            except BaseException:
+                self._undo()
+                raise
+        except (duckdb.OutOfMemoryException, duckdb.IOException) as problem:
+            raise SinkBusy(f"{self.path}: {problem}") from problem
+
+    def _undo(self) -> None:
+        try:
+            self._writer.execute("ROLLBACK")
+        except duckdb.TransactionException:
+            # A COMMIT that failed has already ended its transaction.
+            log.debug("nothing to roll back in %s", self.path)
+
+    def _create(self) -> None:
+        with self._transaction():
+            self._writer.execute(CHECKPOINTS)
+            for table in tables_of("duckdb"):
+                columns = ", ".join(f'"{name}" {TYPES[kind][0]}' for name, kind in table.columns)
+                self._writer.execute(f"CREATE TABLE {table.name} ({columns})")
+            _create_views(self._writer)
+
+    def _stored_seq(self) -> int:
+        held = _checkpoint(self._writer)
+        return held.seq if held is not None else 0
+
+    def _write(self, batch: TableBatch) -> None:
+        table = batch.table
+        old = [key for key in batch.puts if not table.append or key[0] <= self._seq]
+        if old or batch.drops:
+            gone = {**batch.drops, **dict.fromkeys(old)}
+            matches = " AND ".join(f't."{column}" = b."{column}"' for column in table.key)
+            with self._registered(table, table.key, gone) as name:
+                self._writer.execute(f"DELETE FROM {table.name} t USING {name} b WHERE {matches}")
+        if batch.puts:
+            with self._registered(table, table.names, batch.puts.values()) as name:
+                self._writer.execute(f"INSERT INTO {table.name} SELECT * FROM {name}")
+        grouped: dict[tuple[str, ...], list[Row]] = {}
+        for key, values in batch.patches.items():
+            grouped.setdefault(tuple(values), []).append((*key, *values.values()))
+        for columns, rows in grouped.items():
+            self._patch(table, columns, rows)
+
+    def _patch(self, table: Table, columns: tuple[str, ...], rows: list[Row]) -> None:
+        assignments = ", ".join(f'"{column}" = b."{column}"' for column in columns)
+        matches = " AND ".join(f'{table.name}."{column}" = b."{column}"' for column in table.key)
+        # A key may stand among the columns: a patched row keeps it.
+        with self._registered(table, (*table.key, *columns), rows) as name:
+            self._writer.execute(f"UPDATE {table.name} SET {assignments} FROM {name} b WHERE {matches}")
+
+    @contextmanager
+    def _registered(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> Iterator[str]:
+        """Rows as an Arrow table under a name that only the writer sees."""
+        kinds = dict(table.columns)
+        arrays = [
+            pa.array(values, type=TYPES[kinds[column]][1])
+            for column, values in zip(columns, zip(*rows, strict=True), strict=True)
+        ]
+        self._writer.register("batch_rows", pa.table(arrays, names=list(columns)))
+        try:
+            yield "batch_rows"
+        finally:
+            self._writer.unregister("batch_rows")
+
+
+def _create_views(cursor: duckdb.DuckDBPyConnection) -> None:
+    for view in VIEWS:
+        cursor.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
+        cursor.execute("COMMENT ON VIEW {} IS '{}'".format(view.name, view.comment.replace("'", "''")))
+
+
+def _checkpoint(cursor: duckdb.DuckDBPyConnection) -> Checkpoint | None:
+    try:
+        row = cursor.execute(
+            "SELECT stream, created, seq, recorded_ns, message_id, fold_version, feature_set FROM checkpoints"
+        ).fetchone()
+    except duckdb.CatalogException:
+        # Another release's schema: nothing that can be gone on from.
+        return None
+    return Checkpoint(*row) if row else None
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection, table: Table, user_id: str | None, order: str) -> Iterator[Row]:
+    columns = ", ".join(
+        f'epoch_us("{name}") AS "{name}"' if kind == "time" else f'"{name}"' for name, kind in table.columns
+    )
+    query, values = f"SELECT {columns} FROM {table.name}", []
+    if user_id is not None:
+        query, values = f'{query} WHERE "{table.person}" = ?', [user_id]
+    for batch in cursor.execute(query + order, values).to_arrow_reader(ROWS_AT_ONCE):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)

@@ -1,0 +1,54 @@
+"""Rows in dictionaries: the store of proofs and tests, which must equal the others row by row."""
+
+from collections.abc import Iterator, Sequence
+
+from projections.checkpoint import Checkpoint
+from projections.folds.changes import Key, Row, TableBatch, patched
+from projections.folds.digest import of_person
+from projections.folds.tables import TABLES, Store, Table, tables_of
+from projections.sinks.digests import Digests, digests_of
+
+
+class MemorySink:
+    """The tables of one store, of all stores when `store` is None."""
+
+    def __init__(self, store: Store | None = None) -> None:
+        self.store = store
+        self.tables: tuple[Table, ...] = TABLES if store is None else tables_of(store)
+        self._rows: dict[str, dict[Key, Row]] = {table.name: {} for table in self.tables}
+        self._checkpoint: Checkpoint | None = None
+
+    def checkpoint(self) -> Checkpoint | None:
+        """What the last `apply` said."""
+        return self._checkpoint
+
+    def apply(self, batches: Sequence[TableBatch], checkpoint: Checkpoint | None = None) -> None:
+        """Take in a batch; tables of other stores are passed over."""
+        for batch in batches:
+            rows = self._rows.get(batch.table.name)
+            if rows is None:
+                continue
+            for key in batch.drops:
+                rows.pop(key, None)
+            rows.update(batch.puts)
+            for key, values in batch.patches.items():
+                if key in rows:
+                    rows[key] = patched(batch.table, rows[key], values)
+        self._checkpoint = checkpoint or self._checkpoint
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.__init__(self.store)  # type: ignore[misc]
+
+    def rows(self, table: Table, user_id: str | None = None) -> Iterator[Row]:
+        """A table's rows in order of their keys; one person's when `user_id` is given."""
+        rows = [row for _, row in sorted(self._rows[table.name].items())]
+        yield from rows if user_id is None else of_person(table, rows, user_id)
+
+    def proof(self, user_id: str | None = None) -> Digests:
+        """The digest of each table, with the checkpoint."""
+        return Digests(self._checkpoint, digests_of(self.tables, user_id, self.rows))
+
+    def digests(self, user_id: str | None = None) -> dict[str, str]:
+        """The digest of each table."""
+        return self.proof(user_id).tables

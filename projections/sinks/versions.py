@@ -1,0 +1,122 @@
+"""Versions of a projection are files side by side; one pointer row a projection says which of them is live.
+
+`HOME/read_models/<projection>-v<N>.sqlite | .duckdb` hold the rows, `.state` beside them the fold's snapshot.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from projections.folds.digest import hexadecimal, rows_digest
+from projections.folds.learning import stats_rows
+from projections.folds.projection import State
+from projections.folds.tables import BANDIT_STATS, Store
+from projections.pointers import Pointer, Pointers
+from projections.projector import Projector, Source
+from projections.sinks.digests import Digests
+from projections.sinks.duckdb import DuckdbSink
+from projections.sinks.snapshots import SnapshotFile
+from projections.sinks.sqlite import SqliteSink
+
+STORES: dict[str, Store | None] = {"sqlite": "sqlite", "analytics": "duckdb", "query": "duckdb", "scorer": None}
+"""The store of each projection; the scorer keeps nothing but its snapshot."""
+
+# So that tiny transactions do not pile up; whoever needs to read its own write asks SQLite or the scorer.
+DUCKDB_INTERVAL_S = 0.2
+# Two such processes share a machine with everything else; what does not fit goes to disk.
+DUCKDB_SETTINGS: Mapping[str, str | int] = {"memory_limit": "1GiB", "threads": 2}
+
+
+@dataclass(slots=True)
+class OpenVersion:
+    """A version whose files are open: its sink (None for the scorer) and its snapshot."""
+
+    projection: str
+    number: int
+    store: Store | None
+    sink: SqliteSink | DuckdbSink | None
+    snapshot: SnapshotFile
+
+    def projector(self, source: Source) -> Projector:
+        """What folds into it."""
+        interval = DUCKDB_INTERVAL_S if self.store == "duckdb" else 0.0
+        return Projector(source, self.sink, self.store, self.snapshot, min_interval_s=interval)
+
+    def close(self) -> None:
+        """Close the files; nothing may use them any more."""
+        if self.sink is not None:
+            self.sink.close()
+
+
+class Versions:
+    """The versions under one HOME."""
+
+    def __init__(self, home: Path) -> None:
+        self.folder = home / "read_models"
+        self._pointers = Pointers(self.folder)
+
+    def pointer(self, projection: str) -> Pointer:
+        """Which version is live; version 1 before anything was."""
+        return self._pointers.get(projection) or Pointer(projection, 1, None, 0)
+
+    def point(self, projection: str, version: int) -> Pointer:
+        """Make a version the live one; the one that was live becomes the previous."""
+        return self._pointers.set(projection, version)
+
+    def numbers(self, projection: str) -> list[int]:
+        """The versions that have files, in order."""
+        pattern = re.compile(rf"{re.escape(projection)}-v([1-9]\d*)\.")
+        matches = (pattern.match(path.name) for path in self.folder.glob(f"{projection}-v*"))
+        return sorted({int(match[1]) for match in matches if match})
+
+    def next_number(self, projection: str) -> int:
+        """A number that no version of the projection has."""
+        return max([self.pointer(projection).version, *self.numbers(projection)]) + 1
+
+    def file(self, projection: str, version: int) -> Path:
+        """The file of a version's rows (of its state, for a projection without rows)."""
+        return self.folder / f"{projection}-v{version}.{STORES[projection] or 'state'}"
+
+    def snapshot(self, projection: str, version: int) -> Path:
+        """The file of a version's fold state."""
+        return self.folder / f"{projection}-v{version}.state"
+
+    def open(self, projection: str, version: int) -> OpenVersion:
+        """Open a version's files, made when absent; one process at a time. Raises StoreInUse, AnalyticsInUse."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        store, path = STORES[projection], self.file(projection, version)
+        sink: SqliteSink | DuckdbSink | None = None
+        if store == "sqlite":
+            sink = SqliteSink(path)
+        elif store == "duckdb":
+            sink = DuckdbSink(path, DUCKDB_SETTINGS)
+        return OpenVersion(projection, version, store, sink, SnapshotFile(self.snapshot(projection, version)))
+
+    def drop(self, projection: str, version: int) -> None:
+        """Delete the files of a version that is not live."""
+        for path in self.folder.glob(f"{projection}-v{version}.*"):
+            path.unlink(missing_ok=True)
+
+    def drop_old(self, projection: str) -> None:
+        """Delete the versions that neither the pointer nor one step back leads to, and that are older than both."""
+        pointer = self.pointer(projection)
+        oldest = min(pointer.version, pointer.previous or pointer.version)
+        for number in self.numbers(projection):
+            if number < oldest:
+                self.drop(projection, number)
+
+
+def proof_of(version: OpenVersion, projector: Projector, user_id: str | None = None) -> Digests:
+    """The digests of a version and their checkpoint; the scorer's is over its state. May take long: use a thread,
+    except for the scorer's, whose state must stand still."""
+    if version.sink is not None:
+        return version.sink.proof(user_id)
+    return Digests(projector.checkpoint, {BANDIT_STATS.name: sums_digest(projector.state, user_id)})
+
+
+def sums_digest(state: State, user_id: str | None = None) -> str:
+    """The digest of `bandit_stats` as the state has it, of one person's rows when `user_id` is given."""
+    people = state.learning.people
+    chosen: Iterable[str] = people if user_id is None else [user_id] if user_id in people else []
+    return hexadecimal(rows_digest(row for user in chosen for row in stats_rows(user, people[user])))
