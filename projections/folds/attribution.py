@@ -102,7 +102,7 @@ class Step:
 class AttributionState:
     """Open decisions by id, each person's open decisions in order, waiting feedback by sequence, recent events.
 
-    `awaited` are the sequences waiting for a decision id, in order; `seen` maps an event's hash to its recorded time.
+    `awaited` are the sequences waiting for a decision id, in order; `seen` maps an event's hash to when it last came.
     """
 
     decisions: dict[str, Decision] = field(default_factory=OrderedDict)
@@ -131,9 +131,11 @@ def attribute(state: AttributionState, item: Entry | Malformed) -> Step:
         _decide(state, step, item, event)
         return step
     identity = hashlib.blake2b(f"{item.raw.subject}\0{item.event_id}".encode(), digest_size=16).digest()
-    if identity in state.seen:
-        return step
+    repeated = state.seen.pop(identity, None) is not None
+    # Put back at the end: a message that is sent again and again stays a repeat.
     state.seen[identity] = item.recorded_us
+    if repeated:
+        return step
     step.entry = item
     if isinstance(event, FeedbackReceived):
         _react(state, step, item, event)

@@ -236,6 +236,12 @@ def _array_bytes(value: Any) -> Any:
     return value.tobytes()
 
 
+def array_back(kind: Any, value: Any) -> Any:
+    """The array behind the bytes of `state_bytes`: c is (16,), S is (16, 16)."""
+    array = np.frombuffer(value).copy()
+    return array.reshape(16, 16) if array.size == 256 else array
+
+
 _TYPES: dict[str, tuple[type, ...]] = {
     "text": (str,), "json": (str,), "integer": (int,), "time": (int,), "float": (float,), "boolean": (bool,),
     "bytes": (bytes,), "floats": (list,), "texts": (list,),

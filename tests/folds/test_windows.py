@@ -1,16 +1,14 @@
 """Memory is bounded: what the windows of stream time no longer hold is gone, in this process and in a snapshot."""
 
 from collections import OrderedDict
-from typing import Any
 
 import msgspec
-import numpy as np
 
 from contracts import reasons
 from contracts.times import DAY_US
 from projections.folds.attribution import AttributionState
 from projections.folds.projection import State
-from tests.folds.log import Log, state_bytes
+from tests.folds.log import Log, array_back, state_bytes
 
 
 def test_after_31_days_nothing_of_a_decision_remains_in_the_state(log: Log) -> None:
@@ -53,11 +51,22 @@ def test_decisions_are_forgotten_one_by_one(log: Log) -> None:
 
 def test_an_event_id_is_remembered_for_exactly_a_day(log: Log) -> None:
     log.signal({"steps": 1.0})
+    log.wait(us=DAY_US + 1)
+    assert log.again(1).entry is not None
     log.wait(us=DAY_US)
     assert log.again(1).entry is None
-    log.wait(us=1)
-    assert log.again(1).entry is not None
     assert len(log.state.attribution.seen) == 1
+
+
+def test_a_repeat_is_remembered_for_a_day_too(log: Log) -> None:
+    log.signal({"steps": 1.0})
+    for _ in range(5):
+        log.wait(hours=20)
+        assert log.again(1).entry is None
+    assert len(log.rows("signals")) == 1
+    log.wait(hours=24, us=1)
+    log.bare("tips.nothing")
+    assert not log.state.attribution.seen
 
 
 def test_a_year_of_one_person_holds_a_month_of_decisions(log: Log) -> None:
@@ -90,7 +99,7 @@ def test_a_state_out_of_a_snapshot_folds_on_like_the_one_that_went_in(log: Log) 
     log.feedback("helpful", decision_id="d1")
     log.feedback("done", decision_id="d2")
     log.signal({"steps": 1.0})
-    restored = msgspec.msgpack.decode(state_bytes(log.state), type=State, dec_hook=_array)
+    restored = msgspec.msgpack.decode(state_bytes(log.state), type=State, dec_hook=array_back)
     assert state_bytes(restored) == state_bytes(log.state)
     assert isinstance(restored.attribution.decisions, OrderedDict)
     live, log.state = log.state, restored
@@ -106,8 +115,3 @@ def test_the_queues_are_ordered_dicts_however_a_state_is_made() -> None:
     for queue in (state.decisions, state.waiting, state.seen):
         assert isinstance(queue, OrderedDict)
     assert list(state.seen) == [b"1", b"2"]
-
-
-def _array(kind: Any, value: Any) -> Any:
-    array = np.frombuffer(value).copy()
-    return array.reshape(16, 16) if array.size == 256 else array
