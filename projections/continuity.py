@@ -47,6 +47,11 @@ class Continuity:
     def full(self) -> bool:
         return self.begins_with_start and not self.unexplained
 
+    @property
+    def missing(self) -> int:
+        """How many sequences hold no event."""
+        return sum(last - first + 1 for first, last in (*self.explained, *self.unexplained))
+
     def complaint(self) -> str:
         """What is wrong, in words; empty when nothing is."""
         said = [] if self.begins_with_start else ["the log no longer begins with StreamStarted"]

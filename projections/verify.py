@@ -9,11 +9,13 @@ from typing import Any
 
 import orjson
 
+from contracts.events.admin import Projection
 from projections.audit import Mismatch, ScoreAudit
 from projections.continuity import Continuity, continuity
-from projections.folds.changes import coalesce
 from projections.folds.projection import State, fold
+from projections.folds.tables import BY_NAME
 from projections.replay import EVERY_PROJECTION, tables_in
+from projections.sinks.digests import digests_of
 from projections.sinks.memory import MemorySink
 from services.bootstrap import Bus, open_decoder
 from services.bus.errors import BusUnavailable, RequestFailed
@@ -26,7 +28,7 @@ Progress = Callable[[int, int], None]
 class Live:
     """A projection's own word: its checkpoint and the digest of each of its tables."""
 
-    projection: str
+    projection: Projection
     seq: int
     tables: dict[str, str]
 
@@ -122,19 +124,20 @@ class FreshFold:
         self.compare_upto(item.seq)
         step, changes = fold(self.state, item)
         self.audit.observe(step)
-        self._rows.apply(coalesce(changes))
+        self._rows.take(changes)
         self.events += 1
 
     def compare_upto(self, seq: int) -> None:
         """Compare the projections whose checkpoint lies before `seq`."""
         while self._due and self._due[-1].seq < seq:
             live = self._due.pop()
-            fresh = self._rows.digests(tables_in(live.projection))
+            chosen = [BY_NAME[name] for name in tables_in(live.projection)]
+            fresh = digests_of(chosen, None, self._rows.rows)
             different = tuple(name for name, digest in fresh.items() if live.tables.get(name) != digest)
             self.checks[live.projection] = Check(live.projection, live.seq, len(fresh), different)
 
 
-async def _live(bus: Bus, projection: str) -> Live | Check:
+async def _live(bus: Bus, projection: Projection) -> Live | Check:
     try:
         answer = orjson.loads(await bus.request(f"tipstream.ctl.{projection}", b'{"op":"digest"}', ANSWER_S))
     except (BusUnavailable, RequestFailed) as error:
