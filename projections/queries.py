@@ -1,0 +1,160 @@
+"""Point look-ups in the live SQLite read model, for the API and the recommender; from any thread, read-only.
+
+Rows are dictionaries by column with the values that the folds wrote: times in microseconds since 1970, JSON as text.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import TipstreamError
+from projections.checkpoint import Checkpoint
+from projections.folds.tables import (
+    ADMIN_ACTIONS,
+    BANDIT_STATS,
+    DEAD_LETTERS,
+    EXPERIMENTS,
+    FEATURE_HISTORY,
+    FEEDBACK,
+    ONLINE_FEATURES,
+    POLICIES,
+    REPLAYS,
+    SAVED_QUERIES,
+    TIP_SCORES,
+    TIPS,
+    USERS,
+    Table,
+)
+from projections.pointers import Pointers
+from projections.sqlite_files import SqliteFiles
+from projections.sqlite_tables import CHECKPOINT_COLUMNS, from_sqlite, listed
+
+PROJECTION = "sqlite"
+Row = dict[str, Any]
+
+
+class ReadModelMissing(TipstreamError):
+    """The SQLite read model is not there yet: start `tipstream projector`, or wait until it has made its tables."""
+
+
+class ReadModel:
+    """The live version under HOME; the pointer is followed at each query. All but `close` raise ReadModelMissing."""
+
+    def __init__(self, home: Path) -> None:
+        self._folder = home / "read_models"
+        self._pointers = Pointers(self._folder)
+        self._files = SqliteFiles()
+
+    def checkpoint(self) -> Checkpoint | None:
+        """How far the read model is, None before its first event."""
+        row = self._one(f"SELECT {CHECKPOINT_COLUMNS} FROM checkpoints")
+        return Checkpoint(*row) if row else None
+
+    def seq(self) -> int:
+        """The last event in the read model, 0 before the first."""
+        row = self._one("SELECT max(seq) FROM checkpoints")
+        return row[0] or 0 if row else 0
+
+    def counts(self) -> dict[str, int]:
+        """How many people were seen, what they did, how many tips are active and dead letters stand."""
+        row = self._one(
+            "SELECT count(*), coalesce(sum(decisions), 0), coalesce(sum(feedback), 0), coalesce(sum(signals), 0), "
+            "(SELECT count(*) FROM tips WHERE active), "
+            "(SELECT count(*) FROM dead_letters WHERE skipped_at IS NULL) FROM users"
+        )
+        return dict(zip(("users", "decisions", "feedback", "signals", "tips", "dead_letters"), row or (), strict=True))
+
+    def policies(self) -> list[Row]:
+        """Every policy's standing, by name."""
+        return self._select(POLICIES, "ORDER BY policy")
+
+    def tips(self, active: bool | None = None) -> list[Row]:
+        """The catalog by id; only active or only retired tips when `active` says so."""
+        where = "" if active is None else "WHERE active " if active else "WHERE NOT active "
+        return self._select(TIPS, where + "ORDER BY tip_id")
+
+    def tip(self, tip_id: str) -> Row | None:
+        """One tip, retired ones too."""
+        return self._first(TIPS, "WHERE tip_id = ?", tip_id)
+
+    def users(self, search: str | None = None, limit: int = 100, offset: int = 0) -> list[Row]:
+        """People whose id holds `search`, the latest seen first."""
+        where, values = ("", ()) if not search else ("WHERE instr(user_id, ?) ", (search,))
+        return self._select(USERS, where + "ORDER BY last_seq DESC LIMIT ? OFFSET ?", *values, limit, offset)
+
+    def user(self, user_id: str) -> Row | None:
+        """One person's activity."""
+        return self._first(USERS, "WHERE user_id = ?", user_id)
+
+    def online_features(self, user_id: str) -> list[Row]:
+        """A person's latest value of each signal, by name."""
+        return self._select(ONLINE_FEATURES, "WHERE user_id = ? ORDER BY name", user_id)
+
+    def stats(self, user_id: str) -> list[Row]:
+        """A person's sums, one row a feature set; `s` and `c` are float64 bytes."""
+        return self._select(BANDIT_STATS, "WHERE user_id = ? ORDER BY feature_set", user_id)
+
+    def feature_history(self, user_id: str) -> list[Row]:
+        """The features of a person's last 100 decisions, the latest first."""
+        return self._select(FEATURE_HISTORY, "WHERE user_id = ? ORDER BY seq DESC", user_id)
+
+    def decision(self, decision_id: str) -> Row | None:
+        """One decision with its reward so far."""
+        return self._first(TIP_SCORES, "WHERE decision_id = ? ORDER BY seq", decision_id)
+
+    def decisions(self, user_id: str, limit: int = 100) -> list[Row]:
+        """A person's decisions, the latest first."""
+        return self._select(TIP_SCORES, "WHERE user_id = ? ORDER BY seq DESC LIMIT ?", user_id, limit)
+
+    def feedback_of(self, decision_id: str) -> list[Row]:
+        """What came in on a decision, in stream order."""
+        return self._select(FEEDBACK, "WHERE decision_id = ? ORDER BY seq", decision_id)
+
+    def dead_letters(self, limit: int = 100) -> list[Row]:
+        """What could not count, the latest first."""
+        return self._select(DEAD_LETTERS, "ORDER BY seq DESC LIMIT ?", limit)
+
+    def experiments(self) -> list[Row]:
+        """Experiments, the latest started first."""
+        return self._select(EXPERIMENTS, "ORDER BY started_at DESC, experiment_id")
+
+    def saved_queries(self) -> list[Row]:
+        """Kept queries by name."""
+        return self._select(SAVED_QUERIES, "ORDER BY name, query_id")
+
+    def admin_actions(self, limit: int = 100) -> list[Row]:
+        """Who did what and when, the latest first."""
+        return self._select(ADMIN_ACTIONS, "ORDER BY seq DESC LIMIT ?", limit)
+
+    def replays(self, limit: int = 1000) -> list[Row]:
+        """Replays asked for, the latest first."""
+        return self._select(REPLAYS, "ORDER BY requested_seq DESC LIMIT ?", limit)
+
+    def close(self) -> None:
+        """Close the files, once no thread reads any more."""
+        self._files.close()
+        self._pointers.close()
+
+    def _first(self, table: Table, rest: str, *values: Any) -> Row | None:
+        return next(iter(self._select(table, rest + " LIMIT 1", *values)), None)
+
+    def _select(self, table: Table, rest: str, *values: Any) -> list[Row]:
+        read, names = from_sqlite(table), table.names
+        rows = self._all(f"SELECT {listed(names)} FROM {table.name} {rest}", values)
+        return [dict(zip(names, read(row), strict=True)) for row in rows]
+
+    def _one(self, query: str) -> tuple[Any, ...] | None:
+        return next(iter(self._all(query, ())), None)
+
+    def _all(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        pointer = self._pointers.get(PROJECTION)
+        path = self._folder / f"{PROJECTION}-v{pointer.version}.sqlite" if pointer else None
+        connection = self._files.get(path) if path else None
+        if connection is None:
+            raise ReadModelMissing(f"no SQLite read model under {self._folder}; start `tipstream projector`")
+        try:
+            return connection.execute(query, values).fetchall()
+        except sqlite3.OperationalError as problem:
+            if "no such" not in str(problem):
+                raise
+            raise ReadModelMissing(f"the SQLite read model is being made ({problem}); try again shortly") from problem
