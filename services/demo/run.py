@@ -94,7 +94,7 @@ async def make_past(
         await publish_past(bus, history, show)
         progress.update(task, completed=1.0)
     if console is not None:
-        console.print(summary(history))
+        console.print(summary(history), soft_wrap=True)
     return history
 
 
