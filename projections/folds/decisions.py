@@ -29,19 +29,20 @@ def fold_decisions(state: DecisionsState, step: Step) -> Iterable[Change]:
         yield _shadow(step.entry, event)
     elif isinstance(event, TipScored):
         tip_ids = event.candidate_ids()
-        yield _tip_score(step.entry, event, tip_ids.index(event.tip_id))
+        features = canonical_json(event.features)
+        yield _tip_score(step.entry, event, tip_ids.index(event.tip_id), features)
         yield _candidates(step.seq, event, tip_ids)
         if not event.external:
             count = state.counts.get(event.user_id, 0)
             state.counts[event.user_id] = count + 1
-            yield _history(step.seq, event, count % HISTORY_LENGTH)
+            yield _history(step.seq, event, count % HISTORY_LENGTH, features)
 
 
-def _tip_score(entry: Entry, event: TipScored, chosen: int) -> Put:
+def _tip_score(entry: Entry, event: TipScored, chosen: int, features: str) -> Put:
     values = (
         entry.seq, event.decision_id, event.user_id, event.tip_id, event.policy, event.policy_version,
         canonical_json(event.params), event.feature_set, event.model_version, event.kernel, event.state_version,
-        event.catalog_seq, event.model_seq, canonical_json(event.context), canonical_json(event.features),
+        event.catalog_seq, event.model_seq, canonical_json(event.context), features,
         event.x_digest, event.propensity, event.explored, event.missing, event.stale_sources, len(event.missing),
         len(event.features), len(event.candidates), _at(event.mean, chosen), _at(event.bonus, chosen),
         _at(event.score, chosen), event.latency_us, entry.occurred_us, entry.recorded_us, event.external,
@@ -59,12 +60,12 @@ def _candidates(seq: int, event: TipScored, tip_ids: list[str]) -> Put:
     return Put(CANDIDATE_LISTS, (seq, event.decision_id, event.user_id, *lists))
 
 
-def _history(seq: int, event: TipScored, slot: int) -> Put:
+def _history(seq: int, event: TipScored, slot: int, features: str) -> Put:
     return Put(
         FEATURE_HISTORY,
         (
             event.user_id, slot, seq, event.decision_id, event.tip_id, event.feature_set,
-            canonical_json(event.features), event.missing, event.stale_sources, event.occurred_at,
+            features, event.missing, event.stale_sources, event.occurred_at,
         ),
     )  # fmt: skip
 
