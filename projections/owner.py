@@ -1,0 +1,231 @@
+"""The owner of one projection: folds its live version and answers what `control.py` lists.
+
+A fold that fails leaves its owner running, so that everyone sees where it stands and reads what was folded before;
+whatever else goes wrong ends the process, which goes on at its checkpoint when it is started again.
+"""
+
+import asyncio
+import dataclasses
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from contracts.envelope import Recorded
+from contracts.errors import TipstreamError
+from projections.checkpoint import StreamState
+from projections.control import BadQuestion, Digest, Question, Sql, Switch, View, read_question, write_answer
+from projections.projector import ProjectionStopped, Projector
+from projections.sinks.duckdb import DuckdbSink
+from projections.sinks.versions import OpenVersion, Versions, proof_of
+from projections.sql.records import Result
+
+MOST_ROWS = 100_000
+SWITCH_S = 600.0
+
+log = logging.getLogger(__name__)
+
+
+class NoSuchVersion(TipstreamError):
+    """A projection has no files of that version; make one with a replay."""
+
+
+class NotFolded(TipstreamError):
+    """Nothing has been folded yet, so there is nothing to prove; ask again once the first event is."""
+
+
+class Bus(Protocol):
+    """What an owner asks of the bus."""
+
+    async def info(self) -> StreamState: ...
+    async def get(self, seq: int) -> Recorded | None: ...
+    def read(self, after: int, *, upto: int | None = None) -> AsyncIterator[list[Recorded]]: ...
+
+
+class Door(Protocol):
+    """People's SQL on the live version."""
+
+    async def start(self) -> None: ...
+    async def run(self, sql: str, *, actor: str) -> Result: ...
+    async def close(self) -> None: ...
+
+
+MakeDoor = Callable[[DuckdbSink], Door]
+
+
+@dataclasses.dataclass(slots=True)
+class Live:
+    """A version that is being folded; `door` is open over it in the query process."""
+
+    version: OpenVersion
+    projector: Projector
+    folding: asyncio.Task[None]
+    door: Door | None = None
+
+
+class Owner:
+    """Owns the files of one projection; `start`, then `run` until `stop`."""
+
+    def __init__(self, bus: Bus, versions: Versions, projection: str, *, make_door: MakeDoor | None = None) -> None:
+        self.projection = projection
+        self._bus, self._versions, self._make_door = bus, versions, make_door
+        self._live: Live | None = None
+        self._switching = asyncio.Lock()
+        self._stopping = asyncio.Event()
+        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def live(self) -> Live:
+        """The live version, once started."""
+        assert self._live is not None
+        return self._live
+
+    async def start(self) -> None:
+        """Open the live version and begin to fold. Raises StoreInUse, AnalyticsInUse, SqlDoorError."""
+        number = self._versions.pointer(self.projection).version
+        self._live = await self._open(number)
+        self._versions.point(self.projection, number)
+        await self._open_door(self._live)
+
+    async def run(self) -> None:
+        """Until `stop`. Raises what ended the folding, except a fold's failure, which is only shown."""
+        stopping = asyncio.create_task(self._stopping.wait(), name="stop")
+        try:
+            await asyncio.wait((stopping, self._failed), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            async with self._switching:
+                await self._close(self.live)
+        if self._failed.done():
+            self._failed.result()
+
+    def stop(self) -> None:
+        """Ask `run` to end: what is folded is stored, the state saved, files closed."""
+        self._stopping.set()
+
+    async def answer(self, data: bytes) -> bytes:
+        """Answer a control request. Raises TipstreamError with what the asker is to be told."""
+        return write_answer(await self._answer(read_question(data)))
+
+    async def _answer(self, question: Question) -> dict[str, Any]:
+        match question:
+            case Digest(user_id):
+                return await self._digest(user_id)
+            case Switch(version):
+                return await self._switch(version)
+            case View(name, limit):
+                return await self._view(name, limit)
+            case Sql(sql, actor):
+                return await self._sql(sql, actor)
+            case _:
+                return await self._status()
+
+    async def _status(self) -> dict[str, Any]:
+        projector, info = self.live.projector, await self._bus.info()
+        checkpoint = projector.checkpoint
+        lag = max(info.last_seq - projector.seq, 0)
+        behind_ns = time.time_ns() - (checkpoint.recorded_ns if checkpoint is not None else 0)
+        return {
+            "projection": self.projection,
+            "version": self.live.version.number,
+            "seq": projector.seq,
+            "stream_last_seq": info.last_seq,
+            "lag_events": lag,
+            "lag_seconds": max(behind_ns / 1e9, 0.0) if lag and checkpoint is not None else 0.0,
+            "events_per_s": round(projector.events_per_s, 1),
+            "last_error": projector.last_error,
+            "set_aside": projector.set_aside,
+            "checkpoint": dataclasses.asdict(checkpoint) if checkpoint is not None else None,
+        }
+
+    async def _digest(self, user_id: str | None) -> dict[str, Any]:
+        live = self.live
+        proof = await asyncio.to_thread(proof_of, live.version, live.projector, user_id)
+        if proof.checkpoint is None:
+            raise NotFolded(f"{self.projection} has folded nothing yet; ask again shortly")
+        return {
+            "checkpoint": dataclasses.asdict(proof.checkpoint),
+            "version": live.version.number,
+            "tables": proof.tables,
+            "digest": proof.digest,
+        }
+
+    async def _view(self, name: str, limit: int) -> dict[str, Any]:
+        sink = self._duckdb()
+        if not 1 <= limit <= MOST_ROWS:
+            raise BadQuestion(f"limit is {limit}; 1 to {MOST_ROWS} rows can be asked for")
+        columns, rows = await asyncio.to_thread(sink.view, name, limit)
+        return {"columns": columns, "rows": [dict(zip(columns, row, strict=True)) for row in rows]}
+
+    async def _sql(self, sql: str, actor: str) -> dict[str, Any]:
+        door = self.live.door
+        if door is None:
+            raise BadQuestion(f"{self.projection} answers no SQL; ask tipstream.ctl.query")
+        return dataclasses.asdict(await door.run(sql, actor=actor))
+
+    async def _switch(self, number: int) -> dict[str, Any]:
+        async with self._switching:
+            if number != self.live.version.number:
+                if number not in self._versions.numbers(self.projection):
+                    raise NoSuchVersion(f"{self.projection} has no version {number}")
+                await self._switch_to(number)
+        return await self._status()
+
+    async def _switch_to(self, number: int) -> None:
+        old, new = self.live, await self._open(number)
+        try:
+            async with asyncio.timeout(SWITCH_S):
+                while new.projector.seq < old.projector.seq:
+                    await new.projector.wait_for(old.projector.seq)
+        except BaseException:
+            await self._close(new)
+            raise
+        self._versions.point(self.projection, number)
+        self._live = new
+        # Both doors listen on one port.
+        await self._close(old)
+        await self._open_door(new)
+        self._versions.drop_old(self.projection)
+        log.info("%s is version %d from event %d on", self.projection, number, new.projector.seq)
+
+    async def _open(self, number: int) -> Live:
+        version = await asyncio.to_thread(self._versions.open, self.projection, number)
+        projector = version.projector(self._bus)
+        live = Live(version, projector, asyncio.create_task(projector.run(), name=f"{self.projection} v{number}"))
+        live.folding.add_done_callback(lambda _: self._folded(live))
+        return live
+
+    def _folded(self, live: Live) -> None:
+        problem = None if live.folding.cancelled() else live.folding.exception()
+        if problem is None or self._failed.done():
+            return
+        if isinstance(problem, ProjectionStopped):
+            log.error("%s: %s", self.projection, problem)
+        elif live is self._live or self._live is None:
+            self._failed.set_exception(problem)
+
+    async def _open_door(self, live: Live) -> None:
+        if self._make_door is not None:
+            assert isinstance(live.version.sink, DuckdbSink)
+            live.door = self._make_door(live.version.sink)
+            try:
+                await live.door.start()
+            except TipstreamError as problem:
+                if not self._failed.done():
+                    self._failed.set_exception(problem)
+
+    async def _close(self, live: Live) -> None:
+        await live.projector.stop()
+        with suppress(Exception):
+            # It was told or shown already.
+            await live.folding
+        if live.door is not None:
+            await live.door.close()
+        await asyncio.to_thread(live.version.close)
+
+    def _duckdb(self) -> DuckdbSink:
+        sink = self.live.version.sink
+        if not isinstance(sink, DuckdbSink):
+            raise BadQuestion(f"{self.projection} has no views; ask tipstream.ctl.analytics")
+        return sink
