@@ -10,7 +10,7 @@ from contracts.events.admin import Projection, ReplayRequested
 from contracts.events.base import Id, Part, Position, Text
 from contracts.times import Moment
 from projections.folds.tables import REPLAYS
-from projections.replay import BadBound, plan_replay
+from projections.replay import BadBound, last_seq_of, plan_replay
 from services.api.admin.actor import Actor
 from services.api.admin.commands import command
 from services.api.admin.rows import present, row_model
@@ -87,8 +87,12 @@ def get_replay(replay_id: str, parts: PartsOf) -> dict[str, Any]:
 
 
 async def ask_for_replay(parts: Parts, order: ReplayOrder, actor: str) -> ReplayAsked:
-    """Publish the request. Raises Problem for bounds that exclude each other."""
+    """Publish the request. Raises Problem for bounds that exclude each other or that the log does not have."""
     event = _request(order)
+    try:
+        await last_seq_of(parts.link.bus, event)
+    except BadBound as error:
+        raise _unreachable(order, error) from None
     asked = await command(parts, event, actor, event_id=event.replay_id)
     return ReplayAsked(replay_id=event.replay_id, event_id=asked.event_id, seq=asked.seq)
 
@@ -98,8 +102,12 @@ async def plan(parts: Parts, order: ReplayOrder) -> ReplayPlan:
     try:
         found = await plan_replay(parts.link.bus, _request(order))
     except BadBound as error:
-        raise Problem.invalid([("upto_seq" if order.upto_time is None else "upto_time", str(error))]) from None
+        raise _unreachable(order, error) from None
     return ReplayPlan.model_validate(asdict(found))
+
+
+def _unreachable(order: ReplayOrder, error: BadBound) -> Problem:
+    return Problem.invalid([("upto_seq" if order.upto_time is None else "upto_time", str(error))])
 
 
 def _request(order: ReplayOrder) -> ReplayRequested:
@@ -121,7 +129,7 @@ def _request(order: ReplayOrder) -> ReplayRequested:
 
 def replays(parts: Parts, limit: int = 100) -> list[dict[str, Any]]:
     """Rows of replays, the latest first."""
-    return [present(REPLAYS, row) for row in parts.read_model.replays()][:limit]
+    return [present(REPLAYS, row) for row in parts.read_model.replays(limit)]
 
 
 def replay(parts: Parts, replay_id: str) -> dict[str, Any]:
