@@ -18,6 +18,7 @@ import pyarrow as pa
 from contracts.errors import TipstreamError
 from projections.checkpoint import Checkpoint
 from projections.folds.changes import Row, TableBatch
+from projections.folds.projection import FOLD_VERSION
 from projections.folds.tables import Kind, Table, tables_of
 from projections.projector import SinkBusy
 from projections.sinks.digests import Digests, digests_of
@@ -66,7 +67,7 @@ class DuckdbSink:
         self._writer = self.cursor()
         if not self._writer.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchone():
             self._create()
-        elif _checkpoint(self._writer) is not None:
+        elif (held := _checkpoint(self._writer)) is not None and held.fold_version == FOLD_VERSION:
             _create_views(self._writer)
         self._seq = self._stored_seq()
 

@@ -36,28 +36,28 @@ class SqliteSink:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._connection = self._open()
+        self.connection = self._open()
         self._seq = self._stored_seq()
 
     def checkpoint(self) -> Checkpoint | None:
         """What the file holds."""
-        return _checkpoint(self._connection)
+        return _checkpoint(self.connection)
 
     def apply(self, batches: Sequence[TableBatch], checkpoint: Checkpoint) -> None:
         """Store rows and checkpoint, or nothing. Raises SinkBusy, StoreInUse."""
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self.connection.execute("BEGIN IMMEDIATE")
             try:
                 if self._stored_seq() != self._seq:
                     raise StoreInUse(f"{self.path} was written by another process; stop it first")
                 for batch in batches:
-                    _write(self._connection, batch)
-                self._connection.execute("DELETE FROM checkpoints")
-                self._connection.execute("INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(checkpoint))
-                self._connection.execute("COMMIT")
+                    _write(self.connection, batch)
+                self.connection.execute("DELETE FROM checkpoints")
+                self.connection.execute("INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(checkpoint))
+                self.connection.execute("COMMIT")
             except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
                 raise
         except sqlite3.OperationalError as problem:
             if problem.sqlite_errorcode & 0xFF in PASSING:
@@ -67,11 +67,11 @@ class SqliteSink:
 
     def reset(self) -> None:
         """Empty the store."""
-        self._connection.execute("BEGIN IMMEDIATE")
-        for (name,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            self._connection.execute(f"DROP TABLE {quoted(name)}")
-        _create(self._connection)
-        self._connection.execute("COMMIT")
+        self.connection.execute("BEGIN IMMEDIATE")
+        for (name,) in self.connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            self.connection.execute(f"DROP TABLE {quoted(name)}")
+        _create(self.connection)
+        self.connection.execute("COMMIT")
         self._seq = 0
 
     def rows(self, table: Table, user_id: str | None = None) -> Iterator[Row]:
@@ -95,7 +95,7 @@ class SqliteSink:
 
     def close(self) -> None:
         """Give the file up, all of it in one file again."""
-        self._connection.close()
+        self.connection.close()
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -113,7 +113,7 @@ class SqliteSink:
 
     def _stored_seq(self) -> int:
         try:
-            row = self._connection.execute("SELECT max(seq) FROM checkpoints").fetchone()
+            row = self.connection.execute("SELECT max(seq) FROM checkpoints").fetchone()
         except sqlite3.OperationalError:
             return 0
         return row[0] or 0
