@@ -141,7 +141,10 @@ class Owner:
 
     async def _digest(self, user_id: str | None) -> dict[str, Any]:
         live = self.live
-        proof = await asyncio.to_thread(proof_of, live.version, live.projector, user_id)
+        if live.version.sink is None:
+            proof = proof_of(live.version, live.projector, user_id)
+        else:
+            proof = await asyncio.to_thread(proof_of, live.version, live.projector, user_id)
         if proof.checkpoint is None:
             raise NotFolded(f"{self.projection} has folded nothing yet; ask again shortly")
         return {

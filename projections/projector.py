@@ -118,6 +118,11 @@ class Projector:
         return self.checkpoint.seq if self.checkpoint is not None else 0
 
     @property
+    def reached(self) -> Checkpoint | None:
+        """The position of `state`, which may be ahead of what the sink holds."""
+        return checkpoint_at(self._info, self._last) if self._last is not None else self.checkpoint
+
+    @property
     def events_per_s(self) -> float:
         """How fast events were folded over the last seconds."""
         return self.rate.per_second()
@@ -194,6 +199,7 @@ class Projector:
         if saved is not None and held is not None and saved[1].seq <= held.seq and not await self._mismatch(saved[1]):
             self.state = saved[0]
             self._saved_seq = self.state.seq
+        self._wake()
 
     async def _mismatch(self, checkpoint: Checkpoint) -> str | None:
         there = await self._source.get(checkpoint.seq) if checkpoint.seq <= self._info.last_seq else None

@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     fsync: Literal["always", "interval"] = "always"
     nats_url: Annotated[str, AfterValidator(_reachable)] | None = Field(None, repr=False)
     scorer_url: Annotated[str, AfterValidator(_web)] | None = None
+    api_url: Annotated[str, AfterValidator(_web)] | None = None
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -103,6 +104,11 @@ class Settings(BaseSettings):
     def scorer_base(self) -> str:
         """Where the scorer answers, without a trailing slash."""
         return self.scorer_url or f"http://127.0.0.1:{self.scorer_port}"
+
+    @property
+    def api_base(self) -> str:
+        """Where the API answers, without a trailing slash."""
+        return self.api_url or f"http://127.0.0.1:{self.port}"
 
     @property
     def nats_dir(self) -> Path:

@@ -1,9 +1,9 @@
 """Rows in dictionaries: the store of proofs and tests, which must equal the others row by row."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from projections.checkpoint import Checkpoint
-from projections.folds.changes import Key, Row, TableBatch, patched
+from projections.folds.changes import Change, Drop, Key, Put, Row, TableBatch, key_of, patched
 from projections.folds.digest import of_person
 from projections.folds.tables import TABLES, Store, Table, tables_of
 from projections.sinks.digests import Digests, digests_of
@@ -35,6 +35,17 @@ class MemorySink:
                 if key in rows:
                     rows[key] = patched(batch.table, rows[key], values)
         self._checkpoint = checkpoint or self._checkpoint
+
+    def take(self, changes: Iterable[Change]) -> None:
+        """Take in the changes of one message, in their order."""
+        for change in changes:
+            rows = self._rows[change.table.name]
+            if isinstance(change, Put):
+                rows[key_of(change.table, change.row)] = change.row
+            elif isinstance(change, Drop):
+                rows.pop(change.key, None)
+            elif change.key in rows:
+                rows[change.key] = patched(change.table, rows[change.key], change.values)
 
     def reset(self) -> None:
         """Begin anew."""

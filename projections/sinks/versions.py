@@ -112,7 +112,7 @@ def proof_of(version: OpenVersion, projector: Projector, user_id: str | None = N
     except for the scorer's, whose state must stand still."""
     if version.sink is not None:
         return version.sink.proof(user_id)
-    return Digests(projector.checkpoint, {BANDIT_STATS.name: sums_digest(projector.state, user_id)})
+    return Digests(projector.reached, {BANDIT_STATS.name: sums_digest(projector.state, user_id)})
 
 
 def sums_digest(state: State, user_id: str | None = None) -> str:

@@ -54,7 +54,7 @@ class Child:
 
     async def _keep_alive(self) -> None:
         pause = FIRST_PAUSE_S
-        while not self.stopping:
+        while True:
             began = monotonic()
             code = await self._run()
             if self.stopping:

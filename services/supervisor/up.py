@@ -86,10 +86,8 @@ class Supervisor:
         return {**os.environ, "PYTHONUNBUFFERED": "1"}
 
     def _keep(self, name: str, argv: list[str]) -> None:
-        log = self._settings.logs_dir / f"{name}.log"
-        child = Child(
-            name, argv, log, self._environment(), lambda text: self._console.print(f"[yellow]{text}[/yellow]")
-        )
+        log, pid_file = self._settings.logs_dir / f"{name}.log", self._settings.run_dir / f"{name}.pid"
+        child = Child(name, argv, log, pid_file, self._environment(), self._warn)
         self._children.append(child)
         child.start()
 

@@ -1,0 +1,121 @@
+"""Decisions that the stream has not taken yet: a local queue on disk, drained in order once the bus is back.
+
+SQLite with `synchronous=FULL`: a decision that was answered with `logged: false` outlives a crash and a power cut.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from contracts.envelope import Message
+from contracts.errors import TipstreamError
+from services.publishing import now_us
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS outbox (
+    place INTEGER PRIMARY KEY AUTOINCREMENT, decision_id TEXT NOT NULL UNIQUE, kept_us INTEGER NOT NULL,
+    subject TEXT NOT NULL, headers BLOB NOT NULL, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS refused (
+    place INTEGER PRIMARY KEY, decision_id TEXT NOT NULL,
+    subject TEXT NOT NULL, headers BLOB NOT NULL, data BLOB NOT NULL, reason TEXT NOT NULL);
+"""
+
+
+class OutboxBroken(TipstreamError):
+    """A decision could neither be published nor kept: see the disk that holds HOME/outbox, then try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message in the queue, its `place` rising with the time it came."""
+
+    place: int
+    decision_id: str
+    message: Message
+
+
+class Outbox:
+    """The queue in one SQLite file; calls block for a disk write, each one at a time, from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file. Raises OutboxBroken."""
+        self.path = path
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+            path.chmod(0o600)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(_TABLES)
+            self._ids = {row[0] for row in self._db.execute("SELECT decision_id FROM outbox")}
+            self.refused: int = self._db.execute("SELECT count(*) FROM refused").fetchone()[0]
+        except (OSError, sqlite3.Error) as error:
+            raise OutboxBroken(f"{path}: {error}") from error
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __contains__(self, decision_id: str) -> bool:
+        return decision_id in self._ids
+
+    def append(self, decision_id: str, message: Message) -> None:
+        """Keep a message behind all others; on disk when this returns. Raises OutboxBroken."""
+        values = (decision_id, now_us(), message.subject, orjson.dumps(message.headers), message.data)
+        columns = "decision_id, kept_us, subject, headers, data"
+        try:
+            self._db.execute(f"INSERT INTO outbox ({columns}) VALUES (?, ?, ?, ?, ?)", values)
+        except sqlite3.Error as error:
+            raise OutboxBroken(f"{self.path}: {error}") from error
+        self._ids.add(decision_id)
+
+    def find(self, decision_id: str) -> Message | None:
+        """The message of a decision that waits here."""
+        rows = self._select("WHERE decision_id = ?", (decision_id,))
+        return rows[0].message if rows else None
+
+    def first(self, limit: int) -> list[Waiting]:
+        """The messages that came first, in order. Raises OutboxBroken."""
+        return self._select("ORDER BY place LIMIT ?", (limit,))
+
+    def oldest_us(self) -> int | None:
+        """When the message that waits longest was kept (microseconds since 1970)."""
+        if not self._ids:
+            return None
+        row = self._db.execute("SELECT kept_us FROM outbox ORDER BY place LIMIT 1").fetchone()
+        return None if row is None else int(row[0])
+
+    def remove(self, waiting: Sequence[Waiting]) -> None:
+        """Forget messages that the stream has acknowledged. Raises OutboxBroken."""
+        self._change("DELETE FROM outbox WHERE place = ?", [(one.place,) for one in waiting])
+        self._ids -= {one.decision_id for one in waiting}
+
+    def refuse(self, waiting: Waiting, reason: str) -> None:
+        """Put aside a message that the stream will never take, so that it does not hold up the others."""
+        columns = "place, decision_id, subject, headers, data"
+        self._change(f"INSERT INTO refused SELECT {columns}, ? FROM outbox WHERE place = ?", [(reason, waiting.place)])
+        self.remove([waiting])
+        self.refused += 1
+
+    def close(self) -> None:
+        """Close the file; what waits is found again at the next start."""
+        self._db.close()
+
+    def _select(self, clause: str, values: tuple[object, ...]) -> list[Waiting]:
+        try:
+            rows = self._db.execute(f"SELECT place, decision_id, subject, headers, data FROM outbox {clause}", values)
+            return [Waiting(row[0], row[1], Message(row[2], orjson.loads(row[3]), row[4])) for row in rows]
+        except sqlite3.Error as error:
+            raise OutboxBroken(f"{self.path}: {error}") from error
+
+    def _change(self, statement: str, rows: list[tuple[object, ...]]) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(statement, rows)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise OutboxBroken(f"{self.path}: {error}") from error

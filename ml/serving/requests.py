@@ -1,0 +1,116 @@
+"""What a caller of the scorer may send, read strictly: whatever is wrong becomes a problem that names the field."""
+
+import re
+from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+
+from contracts.events.person import MAX_CANDIDATES, InlineCandidate
+from contracts.subjects import MAX_ID_CHARS
+from services.problems import Problem
+
+MAX_BODY_BYTES = 256 * 1024
+
+IdText = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS)]
+Sequence = Annotated[int, Meta(ge=0)]
+
+
+class DescribedTip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A candidate whose features the caller supplies instead of the catalog."""
+
+    tip_id: IdText
+    features: dict[str, float | str]
+
+
+class ScoreRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of `POST /score`; `min_seq` is the sequence that must have been folded before it is answered."""
+
+    user_id: IdText
+    context: dict[str, Any]
+    candidates: Annotated[list[IdText | DescribedTip], Meta(min_length=1, max_length=MAX_CANDIDATES)]
+    policy: str | None = None
+    decision_id: IdText | None = None
+    min_seq: Sequence | None = None
+
+    def tips(self) -> list[str | InlineCandidate]:
+        """The candidates as a decision logs them."""
+        return [
+            one if isinstance(one, str) else InlineCandidate(tip_id=one.tip_id, features=one.features)
+            for one in self.candidates
+        ]
+
+
+_decoder = msgspec.json.Decoder(ScoreRequest)
+_FAULT = re.compile(r"(?P<said>.*?)(?: - at `\$(?P<path>.*)`)?\Z", re.DOTALL)
+_NAMED = re.compile(r"(missing required|contains unknown) field `(?P<field>.*)`", re.DOTALL)
+
+
+async def read_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
+    """The request's body. Raises Problem 413 above `limit` bytes, before it is read when its length is announced."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > limit:
+        raise _too_large(limit)
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def read_score_request(body: bytes) -> ScoreRequest:
+    """The request in a body. Raises Problem: 400 when it is not JSON (NaN is not), 422 when it is not of this form."""
+    try:
+        return _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise Problem.invalid([_fault(str(error))]) from None
+    except RecursionError:
+        said = "it is nested too deeply"
+    except ValueError as error:
+        said = str(error)
+    raise Problem(400, "The body is not JSON", f"the body is not JSON: {said}", field="body")
+
+
+def path_id(request: Request, prefix: bytes) -> str:
+    """The id at the end of a path, as it was percent-encoded. Raises Problem.
+
+    Read from the raw path: the decoded one shows U+FFFD where a byte was not UTF-8, which may be somebody else.
+    """
+    raw: bytes = request.scope["raw_path"]
+    try:
+        identifier = unquote_to_bytes(raw[len(prefix) :]).decode()
+    except UnicodeDecodeError:
+        raise Problem.invalid([("user_id", "is not percent-encoded UTF-8")]) from None
+    if not 1 <= len(identifier) <= MAX_ID_CHARS:
+        raise Problem.invalid([("user_id", f"must have 1 to {MAX_ID_CHARS} characters, it has {len(identifier)}")])
+    return identifier
+
+
+def query_seq(request: Request, name: str = "min_seq") -> int | None:
+    """A sequence in the query. Raises Problem."""
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise Problem.invalid([(name, "must be a whole number, 0 or more")])
+    return int(text)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(413, "The body is too large", f"the body may have {limit} bytes", field="body")
+
+
+def _fault(message: str) -> tuple[str, str]:
+    """msgspec's message as (field, what is wrong): its path ends before a missing or unknown field's own name."""
+    match = _FAULT.match(message)
+    assert match is not None
+    said, path = match["said"], (match["path"] or "").replace("[...]", "").removeprefix(".")
+    named = _NAMED.search(said)
+    if named is not None:
+        path = f"{path}.{named['field']}" if path else named["field"]
+        said = "is missing" if named[1].startswith("missing") else "is unknown"
+    return path or "body", said
