@@ -150,8 +150,8 @@ class Projector:
         try:
             await self._prepare()
             await self._drive(upto)
-        except TipstreamError as problem:
-            self.last_error = str(problem)
+        except Exception as problem:
+            self.last_error = str(problem) if isinstance(problem, TipstreamError) else repr(problem)
             raise
         finally:
             self._ended = True

@@ -49,7 +49,8 @@ class MemorySink:
 
     def reset(self) -> None:
         """Begin anew."""
-        self.__init__(self.store)  # type: ignore[misc]
+        self._rows = {table.name: {} for table in self.tables}
+        self._checkpoint = None
 
     def rows(self, table: Table, user_id: str | None = None) -> Iterator[Row]:
         """A table's rows in order of their keys; one person's when `user_id` is given."""
