@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError, NoRespondersError, OutboundBufferLimitError
@@ -86,7 +86,7 @@ class Core:
         check_core_subject(subject)
         await self._link.send(subject, data)
 
-    async def listen(self, subject: str) -> AsyncIterator[tuple[str, bytes]]:
+    async def listen(self, subject: str) -> AsyncGenerator[tuple[str, bytes], None]:
         """See `JetStreamBus.listen`."""
         check_core_subject(subject)
         heard: asyncio.Queue[tuple[str, bytes] | None] = asyncio.Queue()

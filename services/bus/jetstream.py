@@ -1,6 +1,6 @@
 """The bus on NATS JetStream: what `MemoryBus` does in one process, durable and between processes."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Self
 
 import orjson
@@ -131,7 +131,7 @@ class JetStreamBus:
         """Say something to whoever listens now, outside the stream; lost while the server is away."""
         await self._core.tell(subject, data)
 
-    def listen(self, subject: str) -> AsyncIterator[tuple[str, bytes]]:
+    def listen(self, subject: str) -> AsyncGenerator[tuple[str, bytes], None]:
         """(subject, data) of what is told from the first step on; ends when the bus is closed."""
         return self._core.listen(subject)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 from contracts.envelope import Message, Recorded
 from contracts.headers import MSG_ID
@@ -141,7 +141,7 @@ class MemoryBus:
             if matches(pattern, subject) and heard.qsize() < MAX_HEARD:
                 heard.put_nowait((subject, data))
 
-    async def listen(self, subject: str) -> AsyncIterator[tuple[str, bytes]]:
+    async def listen(self, subject: str) -> AsyncGenerator[tuple[str, bytes], None]:
         """(subject, data) of what is told from the first step on; ends when the bus is closed."""
         check_core_subject(subject)
         heard: asyncio.Queue[tuple[str, bytes] | None] = asyncio.Queue()

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import sys
+from contextlib import aclosing
 from typing import Annotated, Any
 
 import orjson
@@ -104,32 +105,31 @@ def _time(text: str | None) -> int | None:
 async def _watch(bus: JetStreamBus, settings: Settings, request: ReplayRequested, actor: str) -> dict[str, Any]:
     """Publish the request and show the worker's progress until it is done."""
     publisher = EventPublisher(bus, load_signer(settings), source=SOURCE)
-    heard = bus.listen(progress_subject(request.replay_id))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
         task = progress.add_task("waiting for the replay worker", total=None, rate="")
-        first = asyncio.ensure_future(anext(heard))
-        await publisher.publish_signed(request, actor=actor, timeout=CONNECT_S)
-        while True:
-            try:
-                _, data = await asyncio.wait_for(first, QUIET_S)
-            except TimeoutError:
-                raise NoAnswer(
-                    "no replay worker reports progress: is `tipstream up` (or `tipstream replayer`) running? "
-                    "The request stands in the log and is carried out when one starts."
-                ) from None
-            report: dict[str, Any] = orjson.loads(data)
-            if report["phase"] == "completed":
-                outcome: dict[str, Any] = report["completed"]
-                return outcome
-            progress.update(
-                task,
-                description=f"{report['projection']}: {report['phase']}",
-                completed=report["events"],
-                total=report["total"],
-                rate=f"{report['events_per_s']:,.0f} events/s",
-            )
-            first = asyncio.ensure_future(anext(heard))
+        async with aclosing(bus.listen(progress_subject(request.replay_id))) as heard:
+            report = asyncio.ensure_future(anext(heard))
+            await publisher.publish_signed(request, actor=actor, timeout=CONNECT_S)
+            while True:
+                told: dict[str, Any] = orjson.loads((await _within(report))[1])
+                if told["phase"] == "completed":
+                    outcome: dict[str, Any] = told["completed"]
+                    return outcome
+                rate = f"{told['events_per_s']:,.0f} events/s"
+                description = f"{told['projection']}: {told['phase']}"
+                progress.update(task, description=description, completed=told["events"], total=told["total"], rate=rate)
+                report = asyncio.ensure_future(anext(heard))
+
+
+async def _within(report: asyncio.Future[tuple[str, bytes]]) -> tuple[str, bytes]:
+    try:
+        return await asyncio.wait_for(report, QUIET_S)
+    except TimeoutError:
+        raise NoAnswer(
+            "no replay worker reports progress: is `tipstream up` (or `tipstream replayer`) running? "
+            "The request stands in the log and is carried out when one starts."
+        ) from None
 
 
 def _result_line(result: dict[str, Any]) -> str:
