@@ -26,7 +26,8 @@ PROJECTIONS = {"projector": "sqlite", "analytics": "analytics", "query": "query"
 OPTIONAL = frozenset({"outbox"})
 ANSWER_S = 0.8
 START_S = 60.0
-BEHIND_S = 30.0
+# After a quiet hour one event waits for a moment, and the last one folded is an hour old: that is not behind.
+BEHIND_S, BEHIND_EVENTS = 30.0, 100
 KEEP_S = 0.25
 MENDS = {
     "stream": "see that the NATS server runs and TIPSTREAM_NATS_URL or TIPSTREAM_NATS_PORT names it",
@@ -140,13 +141,16 @@ class Watch:
 
 def _projected(status: Answer) -> Component:
     """A projection's own words as a component."""
-    lag_events, lag_seconds = status.get("lag_events"), status.get("lag_seconds")
+    lag_events, lag_seconds = status.get("lag_events") or 0, status.get("lag_seconds") or 0.0
     state: State = "up"
-    if lag_events and isinstance(lag_seconds, int | float) and lag_seconds > BEHIND_S:
-        state = "behind"
     if status.get("state") in ("starting", "behind", "down"):
         state = status["state"]
-    return Component(state, status.get("seq"), lag_events, lag_seconds, status)
+    elif "state" not in status and lag_events and status.get("last_error"):
+        # A fold that failed stands still in a process that runs.
+        state = "down"
+    elif lag_events > BEHIND_EVENTS and lag_seconds > BEHIND_S:
+        state = "behind"
+    return Component(state, status.get("seq"), lag_events, round(lag_seconds, 3), status)
 
 
 def _serving(components: Mapping[str, Component]) -> bool:

@@ -15,13 +15,13 @@ WRITES = frozenset({"score", "reset"})
 _PASSED = ("content-type", "retry-after", "cache-control")
 
 
-@router.get("/{path:path}")
+@router.get("/{path:id}")
 async def get_from_scorer(path: str, request: Request, parts: PartsOf) -> Response:
     """`stats/{user_id}`, `features/{user_id}`, `health` and `metrics` of the scorer."""
     return await _pass(request, parts.scorer, READS)
 
 
-@router.post("/{path:path}")
+@router.post("/{path:id}")
 async def post_to_scorer(path: str, request: Request, parts: PartsOf) -> Response:
     """`score` and `reset/{user_id}` of the scorer."""
     return await _pass(request, parts.scorer, WRITES)

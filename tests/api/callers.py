@@ -4,13 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 from fastapi import FastAPI
 
 from services.api.app import create_app
+from services.bus.jetstream import JetStreamBus
 from services.settings import Settings
 from tests.servers import NatsServer, free_port
+from tests.waiting import until
 
 API_KEY, PASSWORD = "api-key-of-tests", "admin-password-of-tests"
 
@@ -23,6 +26,47 @@ class Door:
     caller: httpx.AsyncClient
     admin: httpx.AsyncClient
     stranger: httpx.AsyncClient
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """An API whose scorer and read models run; `bus` is the test's own connection."""
+
+    door: Door
+    bus: JetStreamBus
+
+    async def healthy(self) -> None:
+        """Return once every part is up."""
+
+        async def up() -> bool:
+            return (await self.door.stranger.get("/api/health")).status_code == 200
+
+        await until(up)
+
+    async def folded(self) -> int:
+        """Return once every part has folded what the stream holds now; that sequence."""
+        target = (await self.bus.info()).last_seq
+
+        async def there() -> bool:
+            parts = (await self.door.stranger.get("/api/health")).json()["components"].values()
+            return all(part.get("seq", target) >= target for part in parts)
+
+        await until(there)
+        return target
+
+    async def post(self, path: str, **body: Any) -> dict[str, Any]:
+        """What the API answers a caller or, under /api/admin, the admin; 2xx only."""
+        client = self.door.admin if path.startswith("/api/admin") else self.door.caller
+        answer = await client.post(path, json=body)
+        assert answer.status_code in (200, 202), answer.text
+        said: dict[str, Any] = answer.json()
+        return said
+
+    async def get(self, path: str) -> Any:
+        """What the API answers the admin; 200 only."""
+        answer = await self.door.admin.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
 
 
 def settings_for(home: Path, server: NatsServer) -> Settings:

@@ -1,16 +1,20 @@
-"""The API alone on a real NATS server (`door`), and with the read model folded beside it (`folding`)."""
+"""The API alone on a real NATS server (`door`), with the read model folded beside it (`folding`), and with every
+other process's part running in this one (`system`)."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
+import httpx
 import pytest
 
+from ml.serving.app import create_app as create_scorer
 from projections.projector import Projector
 from projections.sinks.versions import Versions
+from projections.worker import serve
 from services.bus.jetstream import JetStreamBus
 from services.settings import Settings
-from tests.api.callers import Door, open_door, settings_for
+from tests.api.callers import Door, System, open_door, settings_for
 from tests.servers import NatsServer
 from tests.waiting import until
 
@@ -46,3 +50,26 @@ async def folding(settings: Settings, bus: JetStreamBus, door: Door) -> AsyncIte
         with suppress(asyncio.CancelledError):
             await running
         opened.close()
+
+
+@pytest.fixture
+async def system(settings: Settings, bus: JetStreamBus) -> AsyncIterator[System]:
+    """The API with its scorer and all three read models, each on a bus of its own."""
+    stop = asyncio.Event()
+    buses = [await JetStreamBus.connect(settings.bus_url, name=name) for name in ("sqlite", "analytics", "query")]
+    serving = [
+        asyncio.create_task(serve(own, settings, name, stop), name=name)
+        for own, name in zip(buses, ("sqlite", "analytics", "query"), strict=True)
+    ]
+    scorer = create_scorer(settings)
+    async with (
+        scorer.router.lifespan_context(scorer),
+        open_door(settings, scorer=httpx.ASGITransport(scorer)) as door,
+    ):
+        system = System(door, bus)
+        await system.healthy()
+        yield system
+    stop.set()
+    await asyncio.gather(*serving)
+    for own in buses:
+        await own.close()

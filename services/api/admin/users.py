@@ -41,13 +41,13 @@ def get_users(
     return users(parts, search=search, limit=limit, offset=offset)
 
 
-@router.post("/{user_id:path}/reset", status_code=202)
+@router.post("/{user_id:id}/reset", status_code=202)
 async def post_reset(user_id: UserInPath, parts: PartsOf, actor: Actor, reason: Reason | None = None) -> Commanded:
     """Forget what was learned of a person; decisions made before are no longer learned from."""
     return await reset(parts, user_id, actor, reason.reason if reason else None)
 
 
-@router.get("/{user_id:path}")
+@router.get("/{user_id:id}")
 def get_user(user_id: UserInPath, parts: PartsOf) -> Person:
     """Activity, learning, signals and latest decisions of one person."""
     return person(parts, user_id)

@@ -1,0 +1,101 @@
+"""`GET /api/health`: what is up, what is not, and who may know more."""
+
+import time
+from typing import Any
+
+import httpx
+
+from tests.api.callers import API_KEY, PASSWORD, Door, System, open_door
+from tests.servers import NatsServer
+from tests.waiting import until
+
+PARTS = {"api", "stream", "scorer", "projector", "analytics", "query", "outbox"}
+
+
+async def test_with_everything_up_it_is_200_and_names_each_part_with_its_lag(system: System) -> None:
+    target = await system.folded()
+    answer = await system.door.stranger.get("/api/health")
+    health = answer.json()
+    assert (answer.status_code, health["status"], set(health["components"])) == (200, "ok", PARTS)
+    for name, part in health["components"].items():
+        assert part["state"] == "up", name
+        if name not in ("api", "outbox"):
+            assert (part["seq"], part["lag_events"]) == (target, 0), name
+            assert part["lag_seconds"] == 0
+
+
+async def test_details_need_a_key_and_secrets_are_never_among_them(system: System) -> None:
+    for client, detailed in (
+        (system.door.stranger, False),
+        (system.door.caller, True),
+        (system.door.admin, True),
+    ):
+        answer = await client.get("/api/health")
+        assert all(("details" in part) == detailed for part in answer.json()["components"].values())
+        assert API_KEY not in answer.text
+        assert PASSWORD not in answer.text
+    wrong = await system.door.stranger.get("/api/health", headers={"Authorization": "Bearer nope"})
+    assert all("details" not in part for part in wrong.json()["components"].values())
+    details: dict[str, Any] = (await system.get("/api/admin/health"))["components"]
+    assert details["api"]["details"]["disk"]["free_bytes"] > 0
+    assert details["projector"]["details"]["checkpoint"]["seq"] > 0
+    assert details["stream"]["details"]["first_seq"] == 1
+
+
+async def test_while_parts_come_up_it_is_503_and_starting(door: Door) -> None:
+    answer = await door.stranger.get("/api/health")
+    health = answer.json()
+    assert (answer.status_code, health["status"]) == (503, "starting")
+    assert health["components"]["api"]["state"] == health["components"]["stream"]["state"] == "up"
+    assert health["components"]["scorer"]["state"] == "starting"
+
+
+async def test_without_a_stream_the_api_answers_from_its_first_moment(nats_server: NatsServer, settings: Any) -> None:
+    nats_server.kill()
+    async with open_door(settings) as door:
+        answer = await door.stranger.get("/api/health")
+        assert (answer.status_code, answer.json()["status"]) == (503, "starting")
+        refused = await door.caller.post("/v1/feedback", json={"user_id": "ada", "action": "done"})
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
+        nats_server.start()
+
+        async def taken() -> bool:
+            answer = await door.caller.post("/v1/feedback", json={"user_id": "ada", "action": "done"})
+            return answer.status_code == 202
+
+        await until(taken)
+
+
+async def test_a_stream_that_hangs_is_said_to_be_down_within_about_a_second(
+    system: System, nats_server: NatsServer
+) -> None:
+    nats_server.pause()
+    try:
+        began = time.monotonic()
+        answers: list[httpx.Response] = []
+
+        async def down() -> bool:
+            answers.append(await system.door.admin.get("/api/health"))
+            return bool(answers[-1].json()["components"]["stream"]["state"] == "down")
+
+        await until(down)
+        assert time.monotonic() - began < 3
+    finally:
+        nats_server.resume()
+    health = answers[-1].json()
+    assert (answers[-1].status_code, health["status"]) == (503, "degraded")
+    assert health["components"]["projector"]["details"]["remedy"]
+    await system.healthy()
+
+
+async def test_decisions_that_wait_for_the_stream_are_counted(system: System, nats_server: NatsServer) -> None:
+    nats_server.kill()
+    await system.post("/v1/recommendations", user_id="ada")
+
+    async def waiting() -> bool:
+        outbox = (await system.door.stranger.get("/api/health")).json()["components"]["outbox"]
+        return bool(outbox["state"] == "behind" and outbox["lag_events"] == 1)
+
+    await until(waiting)
+    nats_server.start()
+    await system.healthy()
