@@ -55,8 +55,8 @@ class System:
         return target
 
     async def post(self, path: str, **body: Any) -> dict[str, Any]:
-        """What the API answers a caller or, under /api/admin, the admin; 2xx only."""
-        client = self.door.admin if path.startswith("/api/admin") else self.door.caller
+        """What the API answers a caller or, under /api/, the admin; 2xx only."""
+        client = self.door.admin if path.startswith("/api/") else self.door.caller
         answer = await client.post(path, json=body)
         assert answer.status_code in (200, 202), answer.text
         said: dict[str, Any] = answer.json()
