@@ -18,7 +18,7 @@ from projections.checkpoint import StreamState
 from projections.control import BadQuestion, Digest, Question, Sql, Switch, View, read_question, write_answer
 from projections.projector import ProjectionStopped, Projector
 from projections.sinks.duckdb import DuckdbSink
-from projections.sinks.versions import OpenVersion, Versions, proof_of
+from projections.sinks.versions import OpenVersion, Versions, prepare_proof
 from projections.sql.records import Result
 
 MOST_ROWS = 100_000
@@ -141,10 +141,7 @@ class Owner:
 
     async def _digest(self, user_id: str | None) -> dict[str, Any]:
         live = self.live
-        if live.version.sink is None:
-            proof = proof_of(live.version, live.projector, user_id)
-        else:
-            proof = await asyncio.to_thread(proof_of, live.version, live.projector, user_id)
+        proof = await asyncio.to_thread(prepare_proof(live.version, live.projector, user_id))
         if proof.checkpoint is None:
             raise NotFolded(f"{self.projection} has folded nothing yet; ask again shortly")
         return {

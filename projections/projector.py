@@ -123,6 +123,12 @@ class Projector:
         return checkpoint_at(self._info, self._last) if self._last is not None else self.checkpoint
 
     @property
+    def position(self) -> Checkpoint | None:
+        """How far `state` is, which may be ahead of the sink; None before the first event and after a failed fold."""
+        position = self.checkpoint if self._last is None else checkpoint_at(self._info, self._last)
+        return position if position is not None and position.seq == self.state.seq else None
+
+    @property
     def events_per_s(self) -> float:
         """How fast events were folded over the last seconds."""
         return self.rate.per_second()

@@ -4,10 +4,12 @@
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from projections.folds.changes import Row
 from projections.folds.digest import hexadecimal, rows_digest
 from projections.folds.learning import stats_rows
 from projections.folds.projection import State
@@ -108,15 +110,20 @@ class Versions:
 
 
 def proof_of(version: OpenVersion, projector: Projector, user_id: str | None = None) -> Digests:
-    """The digests of a version and their checkpoint; the scorer's is over its state. May take long: use a thread,
-    except for the scorer's, whose state must stand still."""
+    """The digests of a version and their checkpoint; the scorer's is over its state, which must stand still."""
+    return prepare_proof(version, projector, user_id)()
+
+
+def prepare_proof(version: OpenVersion, projector: Projector, user_id: str | None = None) -> Callable[[], Digests]:
+    """What works the digests out, which may take long and in any thread; call this itself between two events."""
     if version.sink is not None:
-        return version.sink.proof(user_id)
-    return Digests(projector.reached, {BANDIT_STATS.name: sums_digest(projector.state, user_id)})
+        return partial(version.sink.proof, user_id)
+    position, rows = projector.position, sums_of(projector.state, user_id)
+    return lambda: Digests(position, {BANDIT_STATS.name: hexadecimal(rows_digest(rows))})
 
 
-def sums_digest(state: State, user_id: str | None = None) -> str:
-    """The digest of `bandit_stats` as the state has it, of one person's rows when `user_id` is given."""
+def sums_of(state: State, user_id: str | None = None) -> list[Row]:
+    """The rows of `bandit_stats` as the state has them, only one person's when `user_id` is given."""
     people = state.learning.people
     chosen: Iterable[str] = people if user_id is None else [user_id] if user_id in people else []
-    return hexadecimal(rows_digest(row for user in chosen for row in stats_rows(user, people[user])))
+    return [row for user in chosen for row in stats_rows(user, people[user])]

@@ -14,7 +14,7 @@ import projections.projector
 from contracts.envelope import Entry, Malformed
 from projections.control import AnswerTooLarge, BadQuestion
 from projections.folds.changes import Change
-from projections.folds.projection import State, fold
+from projections.folds.projection import State, advance, fold
 from projections.owner import NoSuchVersion, NotFolded, Owner
 from projections.projector import SinkFailed
 from projections.sinks.duckdb import UnknownView
@@ -104,6 +104,37 @@ async def test_digests_taken_while_folding_are_of_their_checkpoint(tmp_path: Pat
         fresh = MemorySink("sqlite")
         await folded(stream, fresh, upto=answer["checkpoint"]["seq"])
         assert answer["tables"] == fresh.digests()
+
+
+async def test_the_scorers_digest_is_of_its_position_while_folding(tmp_path: Path) -> None:
+    stream = stream_of(log_of(300), size=7)
+    stream.records, left = stream.records[:1], stream.records[1:]
+    async with owning(tmp_path, stream, "scorer") as owner:
+        await owner.live.projector.wait_for(1)
+        taken = []
+        for start in range(0, len(left), 60):
+            stream.add(left[start : start + 60])
+            taken.append(await ask(owner, "digest"))
+            taken.append(await ask(owner, "digest", user_id="ann"))
+    assert len({answer["checkpoint"]["seq"] for answer in taken}) > 2
+    for answer in taken:
+        fresh = MemorySink("sqlite")
+        await folded(stream, fresh, upto=answer["checkpoint"]["seq"])
+        assert answer["tables"] == {"bandit_stats": fresh.digests()["bandit_stats"]}
+
+
+async def test_a_scorer_whose_fold_failed_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(state: State, item: Entry | Malformed) -> tuple[object, list[Change]]:
+        step, changes = advance(state, item)
+        if item.seq == 12:
+            raise ZeroDivisionError("a mistake in a fold")
+        return step, changes
+
+    monkeypatch.setattr(projections.projector, "advance", failing)
+    async with owning(tmp_path, stream_of(log_of(10)), "scorer") as owner:
+        await until(lambda: owner.live.folding.done())
+        with pytest.raises(NotFolded):
+            await ask(owner, "digest")
 
 
 async def test_before_the_first_event_there_is_nothing_to_prove(
