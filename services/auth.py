@@ -38,7 +38,7 @@ def caller_of(authorization: str | None, secrets: Secrets) -> Caller | None:
     return None
 
 
-def require_key(request: Request, _: Annotated[object, Depends(_bearer)] = None) -> Caller:
+async def require_key(request: Request, _: Annotated[object, Depends(_bearer)] = None) -> Caller:
     """A route's dependency: some key, else 401. The app keeps its `Secrets` in `app.state.secrets`."""
     caller = caller_of(request.headers.get("authorization"), request.app.state.secrets)
     if caller is None:
@@ -47,7 +47,7 @@ def require_key(request: Request, _: Annotated[object, Depends(_bearer)] = None)
     return caller
 
 
-def require_admin(
+async def require_admin(
     request: Request,
     _: Annotated[object, Depends(_bearer)] = None,
     __: Annotated[object, Depends(_basic)] = None,

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +13,7 @@ import httpx
 import orjson
 import uvicorn
 from fastapi import Depends, FastAPI, Request, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.times import SECOND_US, format_time
 from ml.policies.kernel import KERNEL, warm_up
@@ -26,13 +27,14 @@ from ml.serving.state import FoldedState
 from projections.control import subject_of
 from projections.folds.tables import FEATURE_HISTORY
 from projections.owner import Owner
-from projections.queries import ReadModel
+from projections.queries import ReadModel, ReadModelMissing
 from projections.sinks.versions import Versions
 from services.auth import require_key
 from services.bootstrap import Bus, ensure_stream
 from services.bus.errors import BusUnavailable
 from services.bus.jetstream import JetStreamBus
 from services.keys import load_secrets
+from services.paths import USER_ID
 from services.problems import Problem, install_problems
 from services.settings import Settings
 
@@ -56,33 +58,42 @@ class Scorer:
         self.scoring = Scoring(self.folded, self.delivery, self.metrics)
         self.read_model = ReadModel(settings.home)
         self.last_error: str | None = None
-        self.metrics.gauge("outbox_waiting", "decisions that wait for the stream", lambda: len(self.delivery.outbox))
-        self.metrics.gauge("state_seq", "last event folded", lambda: self.folded.state.seq if self.folded.owner else 0)
+        outbox = self.delivery.outbox
+        for name, description, value in (
+            ("outbox_waiting", "decisions that wait for the stream", lambda: len(outbox)),
+            ("outbox_refused", "decisions that the stream will never take", lambda: outbox.refused),
+            ("connected", "1 while the stream can be reached", lambda: self.delivery.connected),
+            ("ready", "1 once the state has reached the stream's end", lambda: self.folded.ready),
+            ("state_seq", "last event folded", lambda: self.folded.state.seq if self.folded.owner else 0),
+            ("people", "people learned of", lambda: len(self.folded.state.learning.people) if self.folded.owner else 0),
+        ):
+            self.metrics.gauge(name, description, value)
 
     async def serve(self, bus: Bus | None) -> None:
         """Until cancelled, or until folding ends with an error that a new process may be free of."""
         mine = bus or await JetStreamBus.connect(self.settings.bus_url, name="tipstream scorer", timeout=None)
-        owner: Owner | None = None
-        draining: asyncio.Task[None] | None = None
         try:
             await ensure_stream(mine, self.settings)
             self.delivery.bus = mine
-            draining = asyncio.create_task(self.delivery.drain(), name="drain the outbox")
-            owner = Owner(mine, Versions(self.settings.home), PROJECTION)
-            await owner.start()
-            await mine.respond(subject_of(PROJECTION), owner.answer)
-            running = asyncio.create_task(owner.run(), name="own the scorer's state")
-            await self.folded.become_ready(owner, (await mine.info()).last_seq)
-            await running
+            await self._fold(mine)
         finally:
-            if draining is not None:
-                draining.cancel()
-            if owner is not None:
-                owner.stop()
-                with suppress(asyncio.CancelledError):
-                    await running
             if bus is None:
                 await mine.close()
+
+    async def _fold(self, bus: Bus) -> None:
+        owner = Owner(bus, Versions(self.settings.home), PROJECTION)
+        await owner.start()
+        owning = asyncio.create_task(owner.run(), name="own the scorer's state")
+        draining = asyncio.create_task(self.delivery.drain(), name="drain the outbox")
+        try:
+            await bus.respond(subject_of(PROJECTION), owner.answer)
+            await self.folded.become_ready(owner, (await bus.info()).last_seq)
+            ended, _ = await asyncio.wait((owning, draining), return_when=asyncio.FIRST_COMPLETED)
+            ended.pop().result()
+        finally:
+            draining.cancel()
+            owner.stop()
+            await asyncio.wait((owning, draining))
 
     async def health(self) -> dict[str, Any]:
         """State, position, lag and outbox; never waits long for the stream."""
@@ -148,13 +159,15 @@ def create_app(settings: Settings, *, bus: Bus | None = None, on_end: Callable[[
     app = FastAPI(title="Tipstream scorer", version=version("tipstream"), lifespan=lifespan)
     app.state.secrets = load_secrets(settings)
     install_problems(app)
-    app.middleware("http")(_count_refusals)
+    for kind in (ReadModelMissing, BusUnavailable):
+        app.add_exception_handler(kind, _unavailable)
+    app.add_middleware(RefusalCount)
     keyed = [Depends(require_key)]
     app.add_api_route("/health", get_health, methods=["GET"])
     app.add_api_route("/score", post_score, methods=["POST"], dependencies=keyed)
-    app.add_api_route("/stats/{user_id:path}", get_stats, methods=["GET"], dependencies=keyed)
-    app.add_api_route("/features/{user_id:path}", get_features, methods=["GET"], dependencies=keyed)
-    app.add_api_route("/reset/{user_id:path}", post_reset, methods=["POST"], dependencies=keyed)
+    app.add_api_route(f"/stats/{USER_ID}", get_stats, methods=["GET"], dependencies=keyed)
+    app.add_api_route(f"/features/{USER_ID}", get_features, methods=["GET"], dependencies=keyed)
+    app.add_api_route(f"/reset/{USER_ID}", post_reset, methods=["POST"], dependencies=keyed)
     app.add_api_route("/metrics", get_metrics, methods=["GET"], dependencies=keyed)
     return app
 
@@ -169,11 +182,23 @@ def _ended(scorer: Scorer, task: asyncio.Task[None], on_end: Callable[[], None] 
         on_end()
 
 
-async def _count_refusals(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await call(request)
-    if response.status_code >= 400:
-        request.app.state.scorer.metrics.refused(response.status_code)
-    return response
+async def _unavailable(_: Request, error: Exception) -> Response:
+    return Problem.unavailable(str(error)).response()
+
+
+class RefusalCount:
+    """ASGI middleware: counts the answers that are problems."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                scope["app"].state.scorer.metrics.refused(message["status"])
+            await send(message)
+
+        await self._app(scope, receive, counted)
 
 
 def _json(body: Any, status: int = 200) -> Response:

@@ -33,7 +33,6 @@ class Metrics:
             buckets=BUCKETS,
             registry=self._registry,
         )
-        self._folding = Counter("tipstream_scorer_folded_events", "events folded", registry=self._registry)
 
     def gauge(self, name: str, description: str, value: Callable[[], float]) -> None:
         """Show a number that is known elsewhere."""
@@ -48,10 +47,6 @@ class Metrics:
     def refused(self, status: int) -> None:
         """Count an answer that was a problem."""
         self._refusals.labels(str(status)).inc()
-
-    def folded(self, events: int) -> None:
-        """Count folded events."""
-        self._folding.inc(events)
 
     def exposition(self) -> bytes:
         """All of it in Prometheus' text format."""

@@ -89,14 +89,17 @@ class Outbox:
 
     def remove(self, waiting: Sequence[Waiting]) -> None:
         """Forget messages that the stream has acknowledged. Raises OutboxBroken."""
-        self._change("DELETE FROM outbox WHERE place = ?", [(one.place,) for one in waiting])
+        self._change(("DELETE FROM outbox WHERE place = ?", [(one.place,) for one in waiting]))
         self._ids -= {one.decision_id for one in waiting}
 
     def refuse(self, waiting: Waiting, reason: str) -> None:
         """Put aside a message that the stream will never take, so that it does not hold up the others."""
         columns = "place, decision_id, subject, headers, data"
-        self._change(f"INSERT INTO refused SELECT {columns}, ? FROM outbox WHERE place = ?", [(reason, waiting.place)])
-        self.remove([waiting])
+        self._change(
+            (f"INSERT INTO refused SELECT {columns}, ? FROM outbox WHERE place = ?", [(reason, waiting.place)]),
+            ("DELETE FROM outbox WHERE place = ?", [(waiting.place,)]),
+        )
+        self._ids.discard(waiting.decision_id)
         self.refused += 1
 
     def close(self) -> None:
@@ -110,10 +113,12 @@ class Outbox:
         except sqlite3.Error as error:
             raise OutboxBroken(f"{self.path}: {error}") from error
 
-    def _change(self, statement: str, rows: list[tuple[object, ...]]) -> None:
+    def _change(self, *statements: tuple[str, list[tuple[object, ...]]]) -> None:
+        """Run statements, each with many rows of values, in one transaction."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany(statement, rows)
+            for statement, rows in statements:
+                self._db.executemany(statement, rows)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             if self._db.in_transaction:

@@ -2,7 +2,6 @@
 
 import re
 from typing import Annotated, Any
-from urllib.parse import unquote_to_bytes
 
 import msgspec
 from msgspec import Meta
@@ -10,6 +9,7 @@ from starlette.requests import Request
 
 from contracts.events.person import MAX_CANDIDATES, InlineCandidate
 from contracts.subjects import MAX_ID_CHARS
+from services.paths import id_of
 from services.problems import Problem
 
 MAX_BODY_BYTES = 256 * 1024
@@ -76,18 +76,9 @@ def read_score_request(body: bytes) -> ScoreRequest:
 
 
 def path_id(request: Request, prefix: bytes) -> str:
-    """The id at the end of a path, as it was percent-encoded. Raises Problem.
-
-    Read from the raw path: the decoded one shows U+FFFD where a byte was not UTF-8, which may be somebody else.
-    """
+    """The id at the end of a path, as it was percent-encoded. Raises Problem."""
     raw: bytes = request.scope["raw_path"]
-    try:
-        identifier = unquote_to_bytes(raw[len(prefix) :]).decode()
-    except UnicodeDecodeError:
-        raise Problem.invalid([("user_id", "is not percent-encoded UTF-8")]) from None
-    if not 1 <= len(identifier) <= MAX_ID_CHARS:
-        raise Problem.invalid([("user_id", f"must have 1 to {MAX_ID_CHARS} characters, it has {len(identifier)}")])
-    return identifier
+    return id_of(raw[len(prefix) :])
 
 
 def query_seq(request: Request, name: str = "min_seq") -> int | None:

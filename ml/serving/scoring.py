@@ -4,42 +4,48 @@ A decision id is answered once: the same id finds the same decision in flight, i
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 import orjson
 
 from contracts.codec import MAX_BODY_BYTES, encode
-from contracts.envelope import Message, Recorded
+from contracts.envelope import Recorded
 from contracts.events.person import TipScored
+from contracts.subjects import PREFIX
 from contracts.times import SECOND_US
+from ml.features.vector import ContextVector
 from ml.policies.decision import CallRefused, ScoringCall
 from ml.policies.posterior import SumsError
+from ml.policies.registry import POLICIES
 from ml.serving.delivery import Delivery
 from ml.serving.metrics import Metrics
+from ml.serving.outbox import OutboxBroken
 from ml.serving.requests import ScoreRequest
 from ml.serving.state import FoldedState
-from services.bus.errors import BusUnavailable
+from services.bus.errors import BusUnavailable, PublishRefused
 from services.problems import Problem
 from services.publishing import new_id, now_us
 from services.recommender.assignment import assign
 
 SOURCE = "/tipstream/scorer"
+SCORED = f"{PREFIX}.scored."
 CATCH_UP_S = 2.0
 READ_BACK_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A decision with what only its first answer knows: whether it is logged, and the context keys it ignored."""
+    """A decision, whether the stream has it, and the paths in the caller's context that no feature reads."""
 
     event: TipScored
     logged: bool
-    ignored: tuple[str, ...] = ()
+    ignored: Sequence[str] = ()
 
     def answer(self) -> dict[str, Any]:
-        """The body of the answer."""
+        """The body of the answer; the same for every call with this decision's id, but for `logged`."""
         event = self.event
         rows = zip(event.candidate_ids(), event.score, event.mean, event.bonus, strict=True)
         return {
@@ -61,6 +67,17 @@ class Scored:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A call with its context as read, the moment it came (microseconds since 1970) and the stopwatch since then."""
+
+    request: ScoreRequest
+    context: ContextVector
+    moment_us: int
+    began: float
+    traceparent: str | None
+
+
 class Scoring:
     """Answers `POST /score`."""
 
@@ -69,28 +86,45 @@ class Scoring:
         self._in_flight: dict[str, asyncio.Future[Scored]] = {}
 
     async def score(self, request: ScoreRequest, traceparent: str | None = None) -> Scored:
-        """Decide and log, or find the decision that has the id already. Raises Problem, OutboxBroken."""
+        """Decide and log, or find the decision that has the id already. Raises Problem."""
         began = perf_counter()
         self._folded.require_ready()
         if request.min_seq is not None:
             await self._folded.caught_up(request.min_seq, CATCH_UP_S)
+        moment_us = now_us()
+        call = Arrival(request, self._context(request, moment_us), moment_us, began, traceparent)
         if request.decision_id is None:
-            return await self._decide(request, new_id(), began, traceparent)
-        known = await self._known(request.decision_id)
-        if known is not None:
-            return _same_person(known, request)
-        future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
-        self._in_flight[request.decision_id] = future
+            scored = await self._decide(call, new_id())
+        else:
+            scored = await self._once(call, request.decision_id)
+        return replace(scored, ignored=call.context.ignored)
+
+    def _context(self, request: ScoreRequest, moment_us: int) -> ContextVector:
         try:
-            scored = await self._decide(request, request.decision_id, began, traceparent)
-        except BaseException as error:
-            future.set_exception(error)
-            future.exception()
-            raise
-        finally:
-            del self._in_flight[request.decision_id]
-        future.set_result(scored)
-        return _same_person(scored, request)
+            return self._folded.decider.read(request.context, moment_us)
+        except CallRefused as refusal:
+            raise Problem.invalid([(refusal.field, refusal.problem)]) from None
+
+    async def _once(self, call: Arrival, decision_id: str) -> Scored:
+        """The decision that has this id, made now if there is none; calls at the same time get one decision."""
+        known = await self._known(decision_id)
+        if known is None:
+            # Nothing was awaited since the look into `_in_flight`, so no other call can have come between.
+            future: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
+            self._in_flight[decision_id] = future
+            try:
+                known = await self._decide(call, decision_id)
+                future.set_result(known)
+            except Exception as error:
+                future.set_exception(error)
+                future.exception()
+                raise
+            finally:
+                future.cancel()
+                del self._in_flight[decision_id]
+        if known.event.user_id != call.request.user_id:
+            raise _taken("this decision_id is another person's decision")
+        return known
 
     async def _known(self, decision_id: str) -> Scored | None:
         """The decision under an id, wherever it is on its way."""
@@ -102,6 +136,8 @@ class Scoring:
         decision = self._folded.state.attribution.decisions.get(decision_id)
         if decision is None:
             return None
+        if decision.external:
+            raise _taken("this decision_id is an imported decision")
         return Scored(_read((await self._read_back(decision.seq)).data), logged=True)
 
     async def _read_back(self, seq: int) -> Recorded:
@@ -114,43 +150,49 @@ class Scoring:
             raise Problem.unavailable("the decision under this id is in the log, which cannot be read at the moment")
         return held
 
-    async def _decide(self, request: ScoreRequest, decision_id: str, began: float, traceparent: str | None) -> Scored:
-        event, ignored = self._decision(request, decision_id, began)
-        message = encode(event, event_id=decision_id, source=SOURCE, traceparent=traceparent)
-        if len(message.data) > MAX_BODY_BYTES:
-            raise Problem.invalid([("candidates", f"make an event of {len(message.data)} bytes, {MAX_BODY_BYTES} fit")])
-        scoring_s = perf_counter() - began
-        scored = await self._deliver(event, message, ignored)
+    async def _decide(self, call: Arrival, decision_id: str) -> Scored:
+        event = self._decision(call, decision_id)
+        scoring_s = perf_counter() - call.began
+        event = event.model_copy(update={"latency_us": round(scoring_s * SECOND_US)})
+        scored = await self._deliver(event, call.traceparent)
         self._metrics.decided(
             event.policy,
             explored=event.explored,
             logged=scored.logged,
             scoring_s=scoring_s,
-            answering_s=perf_counter() - began,
+            answering_s=perf_counter() - call.began,
         )
         return scored
 
-    def _decision(self, request: ScoreRequest, decision_id: str, began: float) -> tuple[TipScored, tuple[str, ...]]:
-        state, decider, now = self._folded.state, self._folded.decider, now_us()
-        policy = request.policy or assign(request.user_id, {one.policy: one.weight for one in state.policies.live()})
+    def _decision(self, call: Arrival, decision_id: str) -> TipScored:
+        state, request = self._folded.state, call.request
+        policy = request.policy
+        if policy is None:
+            live = {one.policy: one.weight for one in state.policies.live() if one.policy in POLICIES}
+            policy = assign(request.user_id, live)
+        scoring = ScoringCall(decision_id, request.user_id, policy, request.tips())
         try:
-            context = decider.read(request.context, now)
-            call = ScoringCall(decision_id, request.user_id, policy, request.tips())
-            event = decider.decide(state, call, context, now)
+            return self._folded.decider.decide(state, scoring, call.context, call.moment_us)
         except CallRefused as refusal:
             raise Problem.invalid([(refusal.field, refusal.problem)]) from None
         except SumsError as error:
             raise Problem(500, "These sums cannot be scored", str(error), field="user_id") from None
-        event = event.model_copy(update={"latency_us": round((perf_counter() - began) * SECOND_US)})
-        return event, context.ignored
 
-    async def _deliver(self, event: TipScored, message: Message, ignored: tuple[str, ...]) -> Scored:
-        delivered = await self._delivery.deliver(event.decision_id, message)
+    async def _deliver(self, event: TipScored, traceparent: str | None) -> Scored:
+        message = encode(event, event_id=event.decision_id, source=SOURCE, traceparent=traceparent)
+        if len(message.data) > MAX_BODY_BYTES:
+            raise Problem.invalid([("candidates", f"make an event of {len(message.data)} bytes, {MAX_BODY_BYTES} fit")])
+        try:
+            delivered = await self._delivery.deliver(event.decision_id, message)
+        except OutboxBroken as broken:
+            raise Problem.unavailable(f"the decision could be neither logged nor kept: {broken}") from None
+        except PublishRefused as refusal:
+            raise Problem(500, "The stream refuses the decision", str(refusal)) from None
         if delivered.held is None:
-            return Scored(event, delivered.logged, ignored)
+            return Scored(event, delivered.logged)
         # The stream had another message under this id: the answer of an earlier call that was not folded yet.
-        if delivered.held.subject.split(".")[1] != "scored":
-            raise Problem(409, "The id is taken", "another event holds this decision_id", field="decision_id")
+        if not delivered.held.subject.startswith(SCORED):
+            raise _taken("another event has this decision_id as its id")
         return Scored(_read(delivered.held.data), logged=True)
 
 
@@ -158,7 +200,5 @@ def _read(data: bytes) -> TipScored:
     return TipScored.model_validate(orjson.loads(data))
 
 
-def _same_person(scored: Scored, request: ScoreRequest) -> Scored:
-    if scored.event.user_id != request.user_id:
-        raise Problem(409, "The id is taken", "this decision_id is another person's decision", field="decision_id")
-    return scored
+def _taken(detail: str) -> Problem:
+    return Problem(409, "The id is taken", detail, field="decision_id")

@@ -1,10 +1,13 @@
 """The scorer's view of its projection: the state as folded so far, and what is kept ready for scoring over it."""
 
 import asyncio
+import gc
+from contextlib import suppress
 
 from ml.policies.decision import Decider
 from projections.folds.projection import State
 from projections.owner import Owner
+from projections.projector import ProjectionEnded
 from services.problems import Problem
 
 
@@ -41,21 +44,33 @@ class FoldedState:
             raise Problem.unavailable("the scorer is still folding the log; try again shortly")
 
     async def become_ready(self, owner: Owner, last_seq: int) -> None:
-        """Take an owner that has been started; ready once it has folded `last_seq`."""
+        """Take an owner that has been started; ready once it has folded `last_seq`, never if its fold fails before."""
         self.owner = owner
-        while self.state.seq < last_seq:
-            await owner.live.projector.wait_for(last_seq)
-        self._ready = True
+        with suppress(ProjectionEnded):
+            await self._reach(last_seq)
+            # A month of decisions is some million objects: a collection that walks them all stalls every call.
+            gc.collect()
+            gc.freeze()
+            self._ready = True
 
     async def caught_up(self, seq: int, timeout: float) -> None:
         """Return once `seq` is folded. Raises Problem 503 when that takes longer than `timeout` seconds."""
-        assert self.owner is not None
-        if self.state.seq >= seq:
-            return
         try:
             async with asyncio.timeout(timeout):
-                while self.state.seq < seq:
-                    await self.owner.live.projector.wait_for(seq)
+                await self._reach(seq)
         except TimeoutError:
             detail = f"min_seq {seq} is not folded after {timeout:g} s, the scorer stands at {self.state.seq}"
             raise Problem(503, "Not folded yet", detail, field="min_seq", headers={"Retry-After": "1"}) from None
+        except ProjectionEnded as ended:
+            raise Problem(503, "Not folded", str(ended), field="min_seq", headers={"Retry-After": "5"}) from None
+
+    async def _reach(self, seq: int) -> None:
+        """Wait for `seq`, in whatever state is live by then. Raises ProjectionEnded."""
+        assert self.owner is not None
+        while self.state.seq < seq:
+            projector = self.owner.live.projector
+            try:
+                await projector.wait_for(seq)
+            except ProjectionEnded:
+                if projector is self.owner.live.projector:
+                    raise

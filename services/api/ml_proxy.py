@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from services.api.errors import ADMIN_PROBLEMS
 from services.api.parts import PartsOf
 from services.auth import require_admin
+from services.paths import THE_REST
 from services.problems import Problem
 
 router = APIRouter(prefix="/api/ml", tags=["scorer"], dependencies=[Depends(require_admin)], responses=ADMIN_PROBLEMS)
@@ -15,13 +16,13 @@ WRITES = frozenset({"score", "reset"})
 _PASSED = ("content-type", "retry-after", "cache-control")
 
 
-@router.get("/{path:id}")
+@router.get(f"/{THE_REST}")
 async def get_from_scorer(path: str, request: Request, parts: PartsOf) -> Response:
     """`stats/{user_id}`, `features/{user_id}`, `health` and `metrics` of the scorer."""
     return await _pass(request, parts.scorer, READS)
 
 
-@router.post("/{path:id}")
+@router.post(f"/{THE_REST}")
 async def post_to_scorer(path: str, request: Request, parts: PartsOf) -> Response:
     """`score` and `reset/{user_id}` of the scorer."""
     return await _pass(request, parts.scorer, WRITES)

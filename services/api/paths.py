@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from services.paths import id_of
+from services.paths import USER_ID, id_of
 from services.problems import Problem
 
 
@@ -15,7 +15,7 @@ def user_in_path(
     raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
     encoded, _, action = raw.partition(b"?")[0].partition(b"/users/")[2].partition(b"/")
     template = request.scope["route"].path
-    if action != template.partition("{user_id:id}")[2].removeprefix("/").encode():
+    if action != template.partition(USER_ID)[2].removeprefix("/").encode():
         raise Problem(404, "Not Found", "percent-encode the id: a slash in it is %2F")
     return id_of(encoded)
 

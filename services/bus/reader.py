@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Sequence
 
 import orjson
@@ -26,6 +27,8 @@ LIST = 1000
 # No more is asked for while this much waits for the caller; what two pulls may still bring comes on top.
 MAX_WAITING = 4000
 MAX_WAITING_BYTES = 32 * 1024 * 1024
+
+log = logging.getLogger(__name__)
 
 
 class Pull:
@@ -178,6 +181,7 @@ async def read(
             if pull.broken is None and upto is not None and await pull.exhausted(upto):
                 return
             if pull.broken is not None:
+                log.info("reading on after %d with a new consumer: %s", after, pull.broken)
                 await pull.close()
                 pull = None
     finally:

@@ -90,7 +90,7 @@ class StreamInfo:
 def check_config(stream: str, have: Mapping[str, object]) -> None:
     """Compare every fixed setting with the server's; StreamMismatch names the first that differs."""
     for field, want in FIXED.items():
-        found = have.get(field, ABSENT.get(field))
+        found = have.get(field, ABSENT.get(field, False))
         if found != want:
             raise StreamMismatch(stream, field, want, found)
 

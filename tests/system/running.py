@@ -14,7 +14,7 @@ import httpx
 
 from tests.servers import free_port
 
-START_LIMIT_S = 120.0
+START_LIMIT_S = 90.0
 KEY, PASSWORD = "test-api-key", "test-admin-password"
 
 
@@ -56,7 +56,11 @@ class RunningSystem:
                 [sys.executable, "-m", "services.cli", "up", *self.options],
                 env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
-        self.wait_healthy()
+        try:
+            self.wait_healthy()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Ctrl-C, and wait until all processes are gone."""
@@ -64,6 +68,8 @@ class RunningSystem:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(60)
             self._process = None
+        for client in (self.api, self.admin, self.scorer):
+            client.close()
 
     def wait_healthy(self, limit: float = START_LIMIT_S) -> dict[str, Any]:
         """Health once it is 200; AssertionError with the logs when it never is."""

@@ -4,8 +4,8 @@ import sqlite3
 
 import pytest
 
+from services.importing.obd import BUILT_IN
 from tests.system.running import RunningSystem
-from services.importing.obd import SAMPLE
 
 COUNTS = """
 select policy, count(*), count(*) filter (where verdict = 'helpful'), coalesce(sum(reward), 0) / count(*)
@@ -16,13 +16,13 @@ EXPECTED = [("obd_bts", 10_000, 69, 0.00345), ("obd_random", 10_000, 46, 0.0023)
 
 @pytest.mark.timeout(300)
 def test_the_sample_counts_exactly_in_both_stores_and_once(system: RunningSystem) -> None:
-    system.run("import", str(SAMPLE), "--format", "obd")
+    system.run("import", str(BUILT_IN), "--format", "obd")
     system.wait_folded()
     assert sqlite_counts(system) == duckdb_counts(system) == EXPECTED
     compared = system.sql("select policy, reward_per_decision from policy_compare where policy like 'obd%' order by 1")
     assert [(name, round(value, 12)) for name, value in compared] == [("obd_bts", 0.00345), ("obd_random", 0.0023)]
 
-    system.run("import", str(SAMPLE), "--format", "obd")
+    system.run("import", str(BUILT_IN), "--format", "obd")
     system.wait_folded()
     assert sqlite_counts(system) == duckdb_counts(system) == EXPECTED
 

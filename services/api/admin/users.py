@@ -12,6 +12,7 @@ from services.api.admin.commands import Commanded, Reason, command
 from services.api.admin.rows import present, row_model
 from services.api.parts import Parts, PartsOf
 from services.api.paths import UserInPath
+from services.paths import USER_ID
 from services.problems import Problem
 
 router = APIRouter(prefix="/users")
@@ -41,13 +42,13 @@ def get_users(
     return users(parts, search=search, limit=limit, offset=offset)
 
 
-@router.post("/{user_id:id}/reset", status_code=202)
+@router.post(f"/{USER_ID}/reset", status_code=202)
 async def post_reset(user_id: UserInPath, parts: PartsOf, actor: Actor, reason: Reason | None = None) -> Commanded:
     """Forget what was learned of a person; decisions made before are no longer learned from."""
     return await reset(parts, user_id, actor, reason.reason if reason else None)
 
 
-@router.get("/{user_id:id}")
+@router.get(f"/{USER_ID}")
 def get_user(user_id: UserInPath, parts: PartsOf) -> Person:
     """Activity, learning, signals and latest decisions of one person."""
     return person(parts, user_id)
