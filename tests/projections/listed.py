@@ -11,7 +11,7 @@ from contracts.envelope import Recorded
 from contracts.events.admin import StreamStarted
 from projections.folds.changes import Row
 from projections.folds.tables import Table
-from projections.projector import Projector
+from projections.projector import Projector, Source
 from projections.sinks.duckdb import DuckdbSink
 from projections.sinks.memory import MemorySink
 from projections.sinks.snapshots import SnapshotFile
@@ -82,11 +82,11 @@ def open_sink(kind: str, folder: Path) -> AnySink:
     return DuckdbSink(folder / "rows.duckdb", {"threads": 1})
 
 
-async def folded(stream: ListedStream, sink: AnySink, *, upto: int | None = None, snapshot: Path | None = None) -> None:
+async def folded(stream: Source, sink: AnySink, *, upto: int | None = None, snapshot: Path | None = None) -> None:
     """Fold into a sink up to the end of the stream, or `upto`."""
     store = sink.store if isinstance(sink, MemorySink) else "sqlite" if isinstance(sink, SqliteSink) else "duckdb"
     file = SnapshotFile(snapshot) if snapshot is not None else None
-    await Projector(stream, sink, store, file).run(upto=upto or stream.last_seq)
+    await Projector(stream, sink, store, file).run(upto=upto or (await stream.info()).last_seq)
 
 
 def close(sink: AnySink) -> None:
