@@ -105,7 +105,7 @@ async def test_tips_are_published_changed_and_retired(door: Door, folding: Proje
     assert [row["tip_id"] for row in await rows(door, "/api/admin/tips?active=false")] == ["hum a tune"]
 
 
-@pytest.mark.parametrize("user_id", ["ada", "a/b", "..", "reset", "a b?c#d", "🌱", "*.>"])
+@pytest.mark.parametrize("user_id", ["ada", "a/b", "..", "reset", "a b?c#d", "a\nb", "🌱", "*.>"])
 async def test_a_person_is_found_under_any_id(door: Door, folding: Projector, user_id: str) -> None:
     body = {"user_id": user_id, "source": "phone", "values": {"steps": 5000, "mood": 4}}
     await done(await door.caller.post("/v1/signals", json=body), folding)

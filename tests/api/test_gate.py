@@ -8,10 +8,11 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from services.paths import THE_REST, USER_ID
 from tests.api.callers import API_KEY, PASSWORD, Door
 
 OPEN = {"/", "/api/health", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
-PLACES = {"{user_id:path}": "ada", "{path:path}": "stats/ada", "{replay_id}": "r", "{query_id}": "q", "{seq}": "1"}
+PLACES = {USER_ID: "ada", THE_REST: "stats/ada", "{replay_id}": "r", "{query_id}": "q", "{seq}": "1"}
 
 
 def routes_of(app: FastAPI) -> Iterator[tuple[str, str]]:
