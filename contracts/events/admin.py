@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from contracts.events.base import Count, Id, Name, Part, Position, SignedEvent, Text
 from contracts.events.person import Digest
+from contracts.feature_sets import DIMENSIONS
 from contracts.times import Moment
 
 Params = dict[str, float]
@@ -217,6 +218,8 @@ class ModelPromoted(SignedEvent):
     def _square(self) -> Self:
         if any(len(row) != len(self.b0) for row in self.a0) or len(self.a0) != len(self.b0):
             raise ValueError("a0 must be a square matrix as wide as b0 is long")
+        if len(self.b0) != DIMENSIONS.get(self.feature_set):
+            raise ValueError(f"b0 must have the {DIMENSIONS.get(self.feature_set, 0)} features of {self.feature_set}")
         return self
 
 

@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from contracts import subjects
 
-
 Id = Annotated[str, StringConstraints(min_length=1, max_length=subjects.MAX_ID_CHARS)]
 """Any Unicode text of 1 to 512 characters: people, tips, decisions and events are named by their owners."""
 

@@ -102,7 +102,8 @@ class Step:
 class AttributionState:
     """Open decisions by id, each person's open decisions in order, waiting feedback by sequence, recent events.
 
-    `awaited` are the sequences waiting for a decision id, in order; `seen` maps an event's hash to when it last came.
+    `awaited` are the sequences waiting for a decision id, in order; `seen` maps an event's hash to when it last came,
+    `commands` a signed event's to its sequence, for ever.
     """
 
     decisions: dict[str, Decision] = field(default_factory=OrderedDict)
@@ -110,6 +111,7 @@ class AttributionState:
     waiting: dict[int, Feedback] = field(default_factory=OrderedDict)
     awaited: dict[str, list[int]] = field(default_factory=dict)
     seen: dict[bytes, int] = field(default_factory=OrderedDict)
+    commands: dict[bytes, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # These are queues too. The head of a plain dict is found by walking over all that was ever taken from it, so
@@ -130,16 +132,24 @@ def attribute(state: AttributionState, item: Entry | Malformed) -> Step:
     if isinstance(event, TipScored):
         _decide(state, step, item, event)
         return step
-    identity = hashlib.blake2b(f"{item.raw.subject}\0{item.event_id}".encode(), digest_size=16).digest()
-    repeated = state.seen.pop(identity, None) is not None
-    # Put back at the end: a message that is sent again and again stays a repeat.
-    state.seen[identity] = item.recorded_us
-    if repeated:
+    if _repeated(state, item):
         return step
     step.entry = item
     if isinstance(event, FeedbackReceived):
         _react(state, step, item, event)
     return step
+
+
+def _repeated(state: AttributionState, entry: Entry) -> bool:
+    """Whether the event was folded before; remembers it."""
+    identity = hashlib.blake2b(f"{entry.raw.subject}\0{entry.event_id}".encode(), digest_size=16).digest()
+    if entry.event.SIGNED:
+        # For ever: a copy of a signed message is signed too, and a reset must not be played back years later.
+        return state.commands.setdefault(identity, entry.seq) != entry.seq
+    repeated = state.seen.pop(identity, None) is not None
+    # Put back at the end: a message that is sent again and again stays a repeat.
+    state.seen[identity] = entry.recorded_us
+    return repeated
 
 
 def _decide(state: AttributionState, step: Step, entry: Entry, event: TipScored) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from contracts import reasons
 from contracts.codec import MAX_BODY_BYTES, Decoder, NotTipstream, encode, encode_signed, trust_of
 from contracts.envelope import Entry, Malformed, Message, Recorded
-from contracts.events.admin import BanditReset
+from contracts.events.admin import BanditReset, ModelPromoted
 from contracts.events.person import FeedbackReceived, SignalObserved, TipScored
 from contracts.signing import NO_TRUST, Signer, Trust
 from contracts.times import format_time, parse_time
@@ -256,3 +256,8 @@ def test_without_trust_no_signature_holds() -> None:
     message = signed()
     item = Decoder("", NO_TRUST).decode(Recorded(1, NOW_US * 1000, message.subject, message.headers, message.data))
     assert isinstance(item, Malformed)
+
+
+def test_a_prior_of_another_size_than_its_feature_set_is_refused() -> None:
+    with pytest.raises(ValueError, match="16 features"):
+        ModelPromoted(model_version="m", feature_set="wellbeing.v1", a0=[[1.0]], b0=[0.0])

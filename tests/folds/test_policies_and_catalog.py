@@ -4,6 +4,7 @@ from typing import Any
 
 from contracts.events.admin import ModelPromoted, PolicyDisabled, PolicyEnabled, PolicyPromoted, PolicyShadowed
 from contracts.events.catalog import TipPublished, TipRetired
+from contracts.feature_sets import CURRENT, DIMENSIONS
 from tests.folds.log import Log
 
 
@@ -76,11 +77,12 @@ def test_live_policies_come_in_order_of_their_names(log: Log) -> None:
 
 
 def test_the_promoted_model_is_known_as_it_stood(log: Log) -> None:
-    def promote(version: str, feature_set: str = "wellbeing.v1") -> None:
-        log.admin(ModelPromoted(model_version=version, feature_set=feature_set, a0=[[1.0]], b0=[0.0]))
+    def promote(version: str) -> None:
+        zeros = [0.0] * DIMENSIONS[CURRENT]
+        log.admin(ModelPromoted(model_version=version, feature_set=CURRENT, a0=[zeros] * len(zeros), b0=zeros))
 
     promote("m1")
-    promote("other", "another.v1")
+    log.bare("tips.feedback.helpful.ann")
     promote("m2")
     model = log.state.policies.model
     found = [model("wellbeing.v1", seq) for seq in range(5)]

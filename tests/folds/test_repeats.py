@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from contracts import reasons
-from contracts.events.admin import PolicyPromoted
+from contracts.events.admin import BanditReset, PolicyPromoted
 from contracts.rewards import Action
 from projections.folds.projection import fold
 from tests.folds.log import DECODER, Log, digests
@@ -131,3 +131,15 @@ def test_not_helpful_after_helpful_corrects_the_sum_and_leaves_pulls(log: Log) -
     log.feedback("helpful", decision_id="d1")
     assert log.learned() == (3, 1, 0.5)
     assert log.column("tip_scores", "verdict") == ["helpful"]
+
+
+def test_a_signed_event_played_back_years_later_does_nothing(log: Log) -> None:
+    log.scored(decision_id="d1")
+    log.admin(BanditReset(user_id="ann"))
+    log.scored(decision_id="d2")
+    log.feedback("helpful", decision_id="d2")
+    learned = log.learned()
+    log.wait(days=800)
+    step = log.again(2)
+    assert step.entry is None
+    assert log.learned() == learned
