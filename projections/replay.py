@@ -132,7 +132,9 @@ async def _touched(bus: Bus, projection: Projection, request: ReplayRequested, b
     if request.mode == "back":
         effect = "would switch back to the version before" if version > 1 else "has no version before it"
     elif request.user_id is not None:
-        effect = f"would fold {request.user_id!r:.80} up to {bound or seq} and compare their digest; nothing is switched"
+        effect = (
+            f"would fold {request.user_id!r:.80} up to {bound or seq} and compare their digest; nothing is switched"
+        )
     elif bound is not None:
         effect = f"would be folded up to {bound} as it was, into a version of its own that is not switched to"
     else:

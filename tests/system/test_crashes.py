@@ -7,9 +7,11 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -56,9 +58,7 @@ class Producer(threading.Thread):
                     return
                 self.feedback[event] = decision
 
-    def _until_answered(
-        self, client: httpx.Client, path: str, body: dict[str, str | dict[str, str]], status: int
-    ) -> bool:
+    def _until_answered(self, client: httpx.Client, path: str, body: dict[str, Any], status: int) -> bool:
         while True:
             with suppress(httpx.HTTPError):
                 answer = client.post(path, json=body)
@@ -77,7 +77,7 @@ def test_kill_nine_loses_nothing_and_counts_nothing_twice(system: RunningSystem)
     for _ in range(ROUNDS):
         for victim in VICTIMS:
             done = sum(len(producer.feedback) for producer in producers)
-            wait_for(lambda done=done: sum(len(p.feedback) for p in producers) > done + 5)  # type: ignore[misc]
+            wait_for(partial(answered_more_than, producers, done + 5))
             system.kill(victim)
             system.wait_healthy()
     for producer in producers:
@@ -106,7 +106,11 @@ def test_kill_nine_loses_nothing_and_counts_nothing_twice(system: RunningSystem)
     assert report["scores"]["identical"] == len(sqlite_rows(system)["tip_scores"])
 
 
-def wait_for(condition) -> None:  # type: ignore[no-untyped-def]
+def answered_more_than(producers: list[Producer], count: int) -> bool:
+    return sum(len(producer.feedback) for producer in producers) > count
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
     pause, waited = threading.Event(), 0.0
     while not condition():
         pause.wait(0.02)
