@@ -83,9 +83,7 @@ def collect(batches: dict[str, TableBatch], changes: Iterable[Change], store: St
 
 def key_of(table: Table, row: Row) -> Key:
     """The key columns of a row."""
-    if table.key == (table.columns[0][0],):
-        return row[:1]
-    return tuple(row[table.position(column)] for column in table.key)
+    return row[: table.key_width]
 
 
 def patched(table: Table, row: Row, values: Mapping[str, Value]) -> Row:

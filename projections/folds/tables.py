@@ -20,7 +20,8 @@ BOTH: frozenset[Store] = SQLITE | DUCKDB
 class Table:
     """A table's name, columns in order, key columns, stores; `person` is the column that names whom a row is about.
 
-    `names` are the columns' names in order. There is one object a table, so tables compare by identity.
+    `names` are the columns' names in order; the key is the first `key_width` of them. There is one object a table, so
+    tables compare by identity.
     """
 
     name: str
@@ -31,11 +32,15 @@ class Table:
     append: bool = False
     indexes: tuple[tuple[str, ...], ...] = ()
     names: tuple[str, ...] = field(init=False, repr=False)
+    key_width: int = field(init=False, repr=False)
     _positions: Mapping[str, int] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         names = tuple(name for name, _ in self.columns)
+        if names[: len(self.key)] != self.key:
+            raise ValueError(f"{self.name}: the key's columns come first, in the key's order")
         object.__setattr__(self, "names", names)
+        object.__setattr__(self, "key_width", len(self.key))
         object.__setattr__(self, "_positions", {name: position for position, name in enumerate(names)})
 
     def position(self, column: str) -> int:
