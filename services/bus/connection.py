@@ -55,6 +55,9 @@ class Connection:
             why = link.last_error or problem
             await link.close()
             raise BusUnavailable(f"no NATS server at {url} ({why}); start it with `tipstream up`") from problem
+        except asyncio.CancelledError:
+            await link.close()
+            raise
         link._up.set()
         return link
 
