@@ -58,8 +58,9 @@ class Statements:
         # A door of its own each, so that analysts' tools cannot keep the console waiting.
         doors: tuple[Door, ...] = ("console", "quack")
         self._slots = {door: threading.BoundedSemaphore(limits.concurrent) for door in doors}
-        row = self._root.execute("SELECT current_database()").fetchone()
-        self._catalog = str(row[0]) if row else ""
+        # Read to its end: an answer left open is a transaction left open, and then the file is never checkpointed.
+        rows = self._root.execute("SELECT current_database()").fetchall()
+        self._catalog = str(rows[0][0])
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A new cursor on the instance."""
