@@ -71,6 +71,7 @@ class Owner:
         self.projection = projection
         self._bus, self._versions, self._make_door = bus, versions, make_door
         self._live: Live | None = None
+        self._previous: int | None = None
         self._switching = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -85,7 +86,7 @@ class Owner:
         """Open the live version and begin to fold. Raises StoreInUse, AnalyticsInUse, SqlDoorError."""
         number = self._versions.pointer(self.projection).version
         self._live = await self._open(number)
-        self._versions.point(self.projection, number)
+        self._previous = self._versions.point(self.projection, number).previous
         await self._open_door(self._live)
 
     async def run(self) -> None:
@@ -129,6 +130,7 @@ class Owner:
         return {
             "projection": self.projection,
             "version": self.live.version.number,
+            "previous": self._previous,
             "seq": projector.seq,
             "stream_last_seq": info.last_seq,
             "lag_events": lag,
@@ -181,7 +183,7 @@ class Owner:
         except BaseException:
             await self._close(new)
             raise
-        self._versions.point(self.projection, number)
+        self._previous = self._versions.point(self.projection, number).previous
         self._live = new
         # Both doors listen on one port.
         await self._close(old)

@@ -8,6 +8,7 @@ when the worker starts, so a crash loses none.
 import asyncio
 import logging
 import signal
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 import orjson
 
+from contracts.codec import Decoder
 from contracts.envelope import Entry
 from contracts.errors import TipstreamError
 from contracts.events.admin import Projection, ReplayCompleted, ReplayRequested, ReplayResult
@@ -23,11 +25,11 @@ from contracts.times import SECOND_US
 from projections.continuity import continuity
 from projections.folds.digest import combined
 from projections.folds.projection import State, fold
-from projections.replay import ask, last_seq_of, progress_subject, tables_in
+from projections.owner import SWITCH_S
+from projections.replay import Word, ask, events_upto, last_seq_of, progress_subject, tables_in, word_of
 from projections.sinks.memory import MemorySink
-from projections.sinks.versions import Versions, proof_of
-from services.bootstrap import load_signer, open_decoder
-from services.bus.errors import BusUnavailable, RequestFailed
+from projections.sinks.versions import OpenVersion, Versions, proof_of
+from services.bootstrap import Bus, ensure_stream, load_signer, open_decoder
 from services.bus.jetstream import JetStreamBus
 from services.publishing import EventPublisher
 from services.settings import Settings
@@ -35,6 +37,7 @@ from services.settings import Settings
 REQUESTS = "tips.admin.replay.>"
 SOURCE = "/tipstream/replayer"
 TELL_S = 0.25
+SWITCH_SLACK_S = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -67,16 +70,19 @@ class Progress:
         }
 
 
+class NoVersionBefore(TipstreamError):
+    """A projection cannot be switched back: its live version is the only one that ever was."""
+
+
 class Replay:
     """One request carried out."""
 
-    def __init__(self, bus: JetStreamBus, settings: Settings, request: ReplayRequested) -> None:
+    def __init__(self, bus: Bus, settings: Settings, request: ReplayRequested) -> None:
         self._bus = bus
         self._request = request
         self._versions = Versions(settings.home)
         self._progress = Progress()
         self._events = 0
-        self._missing = 0
 
     async def run(self) -> ReplayCompleted:
         """Fold, compare, switch; whatever goes wrong is part of the answer."""
@@ -87,17 +93,20 @@ class Replay:
         outcome: Literal["done", "different", "failed"] = "failed"
         try:
             if request.mode == "back":
-                results = [await self._back(projection) for projection in request.projections]
                 full = True
+                for way in [self._way_back(projection) for projection in request.projections]:
+                    results.append(await self._back(*way))
             else:
                 bound = await last_seq_of(self._bus, request)
                 whole = await continuity(self._bus, bound)
                 full, detail = whole.full, whole.complaint()
-                self._missing = whole.missing
                 for projection in request.projections:
                     results.append(await self._replay(projection, bound, full=full))
-        except TipstreamError as problem:
-            detail = str(problem)
+        except Exception as problem:
+            # Raised on, it would end this process, which would find the same request undone and fail again.
+            if not isinstance(problem, TipstreamError):
+                log.exception("replay %s failed", request.replay_id)
+            detail = str(problem) if isinstance(problem, TipstreamError) else f"{type(problem).__name__}: {problem}"
         else:
             outcome = "different" if any(result.equal is False for result in results) else "done"
         finally:
@@ -118,137 +127,155 @@ class Replay:
             await self._bus.tell(subject, orjson.dumps(self._progress.report()))
             await asyncio.sleep(TELL_S)
 
-    async def _back(self, projection: Projection) -> ReplayResult:
-        self._progress.begin(projection, "switching back")
+    def _way_back(self, projection: Projection) -> tuple[Projection, int, int]:
+        """The version to return to, and the live one. Raises NoVersionBefore."""
         pointer = self._versions.pointer(projection)
         if pointer.previous is None:
-            note = "there is no version before the live one"
-            return ReplayResult(projection=projection, version=pointer.version, upto_seq=0, note=note)
-        answer = await ask(self._bus, projection, "switch", version=pointer.previous)
-        return ReplayResult(
-            projection=projection,
-            version=pointer.previous,
-            upto_seq=answer["seq"],
-            switched=True,
-            note=f"back from version {pointer.version}",
-        )
+            raise NoVersionBefore(f"{projection} has no version before the live one, {pointer.version}")
+        return projection, pointer.previous, pointer.version
+
+    async def _back(self, projection: Projection, version: int, live: int) -> ReplayResult:
+        self._progress.begin(projection, "switching back")
+        seq = await self._switch(projection, version)
+        note = f"back from version {live}"
+        return ReplayResult(projection=projection, version=version, upto_seq=seq, switched=True, note=note)
+
+    async def _switch(self, projection: Projection, version: int) -> int:
+        """Have the owner switch, which may take it long; where the version stands then."""
+        answer = await ask(self._bus, projection, "switch", version=version, within=SWITCH_S + SWITCH_SLACK_S)
+        return int(answer["seq"])
 
     async def _replay(self, projection: Projection, bound: int | None, *, full: bool) -> ReplayResult:
         self._progress.begin(projection, "asking the live one for its digest")
-        live = await self._live(projection)
+        live = await word_of(self._bus, projection, self._request.user_id)
+        if live.problem:
+            log.warning("%s has no digest to compare with: %s", projection, live.problem)
+        upto = bound or live.seq or (await self._bus.info()).last_seq
+        compared = live.digest if live.seq == upto else None
         if self._request.user_id is not None:
-            return await self._replay_person(projection, self._request.user_id, live, bound)
-        upto = bound or (live["checkpoint"]["seq"] if live else (await self._bus.info()).last_seq)
-        version, digest = await self._fold(projection, upto)
-        compared = live if live is not None and live["checkpoint"]["seq"] == upto else None
-        equal = None if compared is None else compared["digest"] == digest
+            version, note = live.version, "one person, proven in memory; nothing is switched"
+            digest = await self._fold_person(projection, self._request.user_id, upto, compared)
+        else:
+            version, digest = await self._fold(projection, upto)
+            note = _note(bound, live, equal=digest == compared, full=full)
         result = ReplayResult(
             projection=projection,
             version=version,
             upto_seq=upto,
-            live_digest=compared["digest"] if compared else None,
+            live_digest=compared,
             rebuilt_digest=digest,
-            equal=equal,
-            note=_note(bound, live, equal, full=full),
+            equal=None if compared is None else compared == digest,
+            note=note,
         )
-        if bound is not None or live is None or equal is False or not full:
+        if note:
             return result
         self._progress.begin(projection, "switching")
-        await ask(self._bus, projection, "switch", version=version)
+        await self._switch(projection, version)
         return result.model_copy(update={"switched": True})
 
-    async def _live(self, projection: Projection) -> dict[str, Any] | None:
-        fields = {} if self._request.user_id is None else {"user_id": self._request.user_id}
-        try:
-            return await ask(self._bus, projection, "digest", **fields)
-        except (BusUnavailable, RequestFailed) as problem:
-            log.warning("%s has no digest to compare with: %s", projection, problem)
-            return None
-
     async def _fold(self, projection: Projection, upto: int) -> tuple[int, str]:
-        """Fold a new version up to and with `upto`; its number and digest."""
+        """Fold a new version up to and with `upto`; its number and digest. A version that fails is deleted."""
         self._progress.begin(projection, "folding", upto)
-        opened = self._versions.open(projection, self._versions.next_number(projection))
+        number = self._versions.next_number(projection)
         try:
-            projector = opened.projector(self._bus)
-            folding = asyncio.create_task(projector.run(upto=upto), name=f"fold {projection}")
+            opened = self._versions.open(projection, number)
+            try:
+                digest = await self._fold_into(opened, upto)
+            finally:
+                opened.close()
+        except BaseException:
+            self._versions.drop(projection, number)
+            raise
+        self._events += await events_upto(self._bus, upto)
+        return number, digest
+
+    async def _fold_into(self, opened: OpenVersion, upto: int) -> str:
+        projector = opened.projector(self._bus)
+        folding = asyncio.create_task(projector.run(upto=upto), name=f"fold {opened.projection}")
+        try:
             while not folding.done():
                 self._progress.events = projector.state.seq
                 await asyncio.wait({folding}, timeout=TELL_S)
-            folding.result()
-            self._events += upto - self._missing
-            self._progress.begin(projection, "taking its digest", upto)
-            proof = await asyncio.to_thread(proof_of, opened, projector)
         finally:
-            opened.close()
-        return opened.number, proof.digest
+            # The files are closed next: nothing may write to them any more.
+            folding.cancel()
+            await asyncio.wait({folding})
+        folding.result()
+        self._progress.begin(opened.projection, "taking its digest", upto)
+        return (await asyncio.to_thread(proof_of, opened, projector)).digest
 
-    async def _replay_person(
-        self, projection: Projection, user_id: str, live: dict[str, Any] | None, bound: int | None
-    ) -> ReplayResult:
-        """Fold one person's events in memory and compare the digest restricted to them; nothing is switched."""
-        upto = bound or (live["checkpoint"]["seq"] if live else (await self._bus.info()).last_seq)
+    async def _fold_person(self, projection: Projection, user_id: str, upto: int, live: str | None) -> str:
+        """The digest of one person's rows, folded in memory from what is about them.
+
+        Only where that differs from the live one is the whole log folded: an id that others have used before them,
+        which their own events cannot show, is the one innocent reason.
+        """
+        digest = await self._digest_of(projection, user_id, upto, person_filters(user_id)) if live else ""
+        return digest if digest == live else await self._digest_of(projection, user_id, upto, ())
+
+    async def _digest_of(self, projection: Projection, user_id: str, upto: int, subjects: Sequence[str]) -> str:
         self._progress.begin(projection, "folding one person", upto)
         decoder, state, rows = await open_decoder(self._bus), State(), MemorySink()
-        async for batch in self._bus.read(0, upto=upto, subjects=person_filters(user_id)):
+        async for batch in self._bus.read(0, upto=upto, subjects=subjects):
             for recorded in batch:
                 rows.take(fold(state, decoder.decode(recorded))[1])
             self._events += len(batch)
             self._progress.events = state.seq
-        # The windows are those of the whole stream: the last message moves the clock, whomever it is about.
+            await asyncio.sleep(0)
+        # The windows are those of the whole stream: its last message moves the clock, whomever it is about.
         last = await self._bus.get(upto)
         if last is not None and last.seq > state.seq:
             rows.take(fold(state, decoder.decode(last))[1])
-        digest = combined(
-            (name, found) for name, found in rows.digests(user_id).items() if name in tables_in(projection)
-        )
-        compared = live if live is not None and live["checkpoint"]["seq"] == upto else None
-        return ReplayResult(
-            projection=projection,
-            version=live["version"] if live else 0,
-            upto_seq=upto,
-            live_digest=compared["digest"] if compared else None,
-            rebuilt_digest=digest,
-            equal=None if compared is None else compared["digest"] == digest,
-            note="one person, proven in memory; nothing is switched",
-        )
+        found = rows.digests(user_id)
+        return combined((name, found[name]) for name in tables_in(projection))
 
 
-def _note(bound: int | None, live: dict[str, Any] | None, equal: bool | None, *, full: bool) -> str:
+def _note(bound: int | None, live: Word, *, equal: bool, full: bool) -> str:
+    """Why a rebuilt version is not switched to; empty when it is."""
     if bound is not None:
         return "as it was: kept as a version of its own, not switched to"
-    if live is None:
-        return "its process does not run: nothing to compare with, not switched"
+    if live.problem:
+        return f"not switched, there is nothing to compare with: {live.problem}"
     if not full:
         return "not switched: the log does not hold everything"
     return "" if equal else "not switched: the live version stays until the difference is explained"
 
 
 class Replayer:
-    """Reads requests from the log and carries them out in order."""
+    """Reads requests from the log and carries each out once, in order."""
 
-    def __init__(self, bus: JetStreamBus, settings: Settings) -> None:
+    def __init__(self, bus: Bus, settings: Settings) -> None:
         self._bus = bus
         self._settings = settings
         self._publisher = EventPublisher(bus, load_signer(settings), source=SOURCE)
 
     async def run(self) -> None:
         """For ever: first what was left undone, then what comes."""
-        decoder = await open_decoder(self._bus)
+        decoder = await ensure_stream(self._bus, self._settings)
         end = (await self._bus.info()).last_seq
+        seen: set[str] = set()
         undone: dict[str, tuple[ReplayRequested, str]] = {}
-        async for batch in self._bus.read(0, upto=end, subjects=[REQUESTS]):
-            for recorded in batch:
-                item = decoder.decode(recorded)
-                if isinstance(item, Entry):
-                    _note_down(undone, item)
+        async for event, actor in self._events(decoder, 0, end):
+            if isinstance(event, ReplayCompleted):
+                undone.pop(event.replay_id, None)
+            elif event.replay_id not in seen:
+                seen.add(event.replay_id)
+                undone[event.replay_id] = (event, actor)
         for request, actor in undone.values():
             await self._carry_out(request, actor)
-        async for batch in self._bus.read(end, subjects=[REQUESTS]):
+        async for event, actor in self._events(decoder, end, None):
+            if isinstance(event, ReplayRequested) and event.replay_id not in seen:
+                seen.add(event.replay_id)
+                await self._carry_out(event, actor)
+
+    async def _events(
+        self, decoder: Decoder, after: int, upto: int | None
+    ) -> AsyncIterator[tuple[ReplayRequested | ReplayCompleted, str]]:
+        async for batch in self._bus.read(after, upto=upto, subjects=[REQUESTS]):
             for recorded in batch:
                 item = decoder.decode(recorded)
-                if isinstance(item, Entry) and isinstance(item.event, ReplayRequested):
-                    await self._carry_out(item.event, item.actor or "system")
+                if isinstance(item, Entry) and isinstance(item.event, ReplayRequested | ReplayCompleted):
+                    yield item.event, item.actor or "system"
 
     async def _carry_out(self, request: ReplayRequested, actor: str) -> None:
         completed = await Replay(self._bus, self._settings, request).run()
@@ -257,27 +284,24 @@ class Replayer:
         await self._bus.tell(progress_subject(request.replay_id), orjson.dumps(report))
 
 
-def _note_down(undone: dict[str, tuple[ReplayRequested, str]], entry: Entry) -> None:
-    if isinstance(entry.event, ReplayRequested):
-        undone[entry.event.replay_id] = (entry.event, entry.actor or "system")
-    elif isinstance(entry.event, ReplayCompleted):
-        undone.pop(entry.event.replay_id, None)
-
-
 def run_replayer(settings: Settings) -> None:
     """The process: until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     settings.make_home()
-    asyncio.run(_serve(settings))
+    asyncio.run(_until_stopped(settings))
+
+
+async def _until_stopped(settings: Settings) -> None:
+    serving = asyncio.create_task(_serve(settings), name="replayer")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    with suppress(asyncio.CancelledError):
+        await serving
 
 
 async def _serve(settings: Settings) -> None:
     bus = await JetStreamBus.connect(settings.bus_url, name="tipstream replayer", timeout=None)
-    working = asyncio.create_task(Replayer(bus, settings).run(), name="replayer")
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, working.cancel)
     try:
-        with suppress(asyncio.CancelledError):
-            await working
+        await Replayer(bus, settings).run()
     finally:
         await bus.close()

@@ -1,7 +1,7 @@
 """What a replay is about: its projections, its end, and the plan that a dry run shows."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, get_args
 
 import orjson
@@ -12,18 +12,25 @@ from contracts.events.admin import Projection, ReplayRequested
 from contracts.subjects import person_filters
 from contracts.times import format_time
 from projections.continuity import Range, StreamRange, continuity
+from projections.control import subject_of
 from projections.folds.tables import BANDIT_STATS, tables_of
 from services.bus.errors import BusUnavailable, RequestFailed
 
 EVERY_PROJECTION: tuple[Projection, ...] = get_args(Projection)
-ASK_S = 30.0
+ASK_S = 60.0
 
 
 class BadBound(TipstreamError):
     """A replay cannot end there: the sequence is past the log's end, or no event is as old as the time."""
 
 
-class Bus(Protocol):
+class Asked(Protocol):
+    """The bus, as far as owners are asked over it."""
+
+    async def request(self, subject: str, data: bytes, timeout: float) -> bytes: ...
+
+
+class Bus(Asked, Protocol):
     """What replays ask of the bus."""
 
     async def info(self) -> StreamRange: ...
@@ -32,7 +39,6 @@ class Bus(Protocol):
     def read(
         self, after: int, *, upto: int | None = None, subjects: Sequence[str] = ()
     ) -> AsyncIterator[list[Recorded]]: ...
-    async def request(self, subject: str, data: bytes, timeout: float) -> bytes: ...
 
 
 def tables_in(projection: Projection) -> tuple[str, ...]:
@@ -47,11 +53,35 @@ def progress_subject(replay_id: str) -> str:
     return f"tipstream.progress.replay.{replay_id}"
 
 
-async def ask(bus: Bus, projection: str, op: str, **fields: Any) -> dict[str, Any]:
-    """A projection's owner asked over core NATS. Raises BusUnavailable (it does not run), RequestFailed."""
+async def ask(bus: Asked, projection: str, op: str, *, within: float = ASK_S, **fields: Any) -> dict[str, Any]:
+    """A projection's owner asked over core NATS. Raises NoAnswer (it does not run), BusUnavailable, RequestFailed."""
     question = orjson.dumps({"op": op, **fields})
-    answer: dict[str, Any] = orjson.loads(await bus.request(f"tipstream.ctl.{projection}", question, ASK_S))
+    answer: dict[str, Any] = orjson.loads(await bus.request(subject_of(projection), question, within))
     return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a projection says of itself: its live version, where that stands, the digest of each of its tables.
+
+    `problem` says why it has no word; `digest` is over all tables, None without a word.
+    """
+
+    projection: Projection
+    version: int = 0
+    seq: int = 0
+    tables: dict[str, str] = field(default_factory=dict)
+    digest: str | None = None
+    problem: str = ""
+
+
+async def word_of(bus: Asked, projection: Projection, user_id: str | None = None) -> Word:
+    """The word of a projection's owner, of one person's rows when `user_id` is given."""
+    try:
+        answer = await ask(bus, projection, "digest", user_id=user_id)
+    except (BusUnavailable, RequestFailed) as problem:
+        return Word(projection, problem=str(problem))
+    return Word(projection, answer["version"], answer["checkpoint"]["seq"], answer["tables"], answer["digest"])
 
 
 async def last_seq_of(bus: Bus, request: ReplayRequested) -> int | None:
@@ -113,6 +143,11 @@ class Plan:
         return [*said, f"not a full replay: {self.complaint}"] if self.complaint else said
 
 
+async def events_upto(bus: Bus, upto: int) -> int:
+    """How many events the log holds from its beginning up to and with a sequence."""
+    return upto - sum(last - first + 1 for first, last in await bus.missing(1, upto))
+
+
 async def plan_replay(bus: Bus, request: ReplayRequested) -> Plan:
     """What this replay would touch, worked out without publishing or writing anything. Raises BadBound."""
     bound = await last_seq_of(bus, request)
@@ -130,7 +165,8 @@ async def _touched(bus: Bus, projection: Projection, request: ReplayRequested, b
         return Touched(projection, None, None, upto, "would be folded, and could not be compared or switched")
     version, seq = int(status["version"]), int(status["seq"])
     if request.mode == "back":
-        effect = "would switch back to the version before" if version > 1 else "has no version before it"
+        before = status["previous"]
+        effect = "has no version before it" if before is None else f"would be switched back to version {before}"
     elif request.user_id is not None:
         effect = (
             f"would fold {request.user_id!r:.80} up to {bound or seq} and compare their digest; nothing is switched"
@@ -146,8 +182,7 @@ async def _count(bus: Bus, request: ReplayRequested, info: StreamRange, upto: in
     if request.mode == "back":
         return 0
     if request.user_id is None:
-        gaps = await bus.missing(1, upto)
-        return upto - sum(last - first + 1 for first, last in gaps)
+        return await events_upto(bus, upto)
     count = 0
     async for batch in bus.read(0, upto=upto, subjects=person_filters(request.user_id)):
         count += len(batch)

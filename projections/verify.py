@@ -3,34 +3,21 @@
 Proven means: the log is whole, every live digest equals the fresh one, and no decision is mismatched.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import orjson
-
-from contracts.events.admin import Projection
+from contracts.envelope import Entry, Malformed
 from projections.audit import Mismatch, ScoreAudit
 from projections.continuity import Continuity, continuity
 from projections.folds.projection import State, fold
 from projections.folds.tables import BY_NAME
-from projections.replay import EVERY_PROJECTION, tables_in
+from projections.replay import EVERY_PROJECTION, Word, tables_in, word_of
 from projections.sinks.digests import digests_of
 from projections.sinks.memory import MemorySink
 from services.bootstrap import Bus, open_decoder
-from services.bus.errors import BusUnavailable, RequestFailed
 
-ANSWER_S = 60.0
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """A projection's own word: its checkpoint and the digest of each of its tables."""
-
-    projection: Projection
-    seq: int
-    tables: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,39 +74,42 @@ class Report:
 
 async def verify_system(bus: Bus, *, progress: Progress) -> Report:
     """Ask every projection for its word, then fold the log to the same checkpoints and compare."""
-    words = [await _live(bus, projection) for projection in EVERY_PROJECTION]
-    lives = [word for word in words if isinstance(word, Live)]
-    last = max((live.seq for live in lives), default=(await bus.info()).last_seq)
+    words = [await word_of(bus, projection) for projection in EVERY_PROJECTION]
+    last = max((word.seq for word in words), default=0) or (await bus.info()).last_seq
     whole = await continuity(bus, last)
-    fresh = FreshFold(lives)
-    decoder = await open_decoder(bus)
-    async for batch in bus.read(0, upto=last):
-        for recorded in batch:
-            fresh.take(decoder.decode(recorded))
-        progress(fresh.state.seq, last)
-    fresh.compare_upto(last + 1)
-    checks = [fresh.checks.get(word.projection, word) if isinstance(word, Live) else word for word in words]
+    fresh = FreshFold(words)
+    if whole.begins_with_start:
+        decoder = await open_decoder(bus)
+        async for batch in bus.read(0, upto=last):
+            for recorded in batch:
+                fresh.take(decoder.decode(recorded))
+            progress(fresh.state.seq, last)
+        fresh.compare_upto(last + 1)
     return Report(
         events=fresh.events,
         continuity=whole,
-        checks=tuple(check for check in checks if isinstance(check, Check)),
+        checks=tuple(fresh.checks.get(word.projection) or _unchecked(word) for word in words),
         scores={name: fresh.audit.verdicts[name] for name in ("identical", "close", "mismatched", "external")},
         mismatches=tuple(fresh.audit.mismatches),
     )
 
 
-class FreshFold:
-    """A fold from the first event that stops at each live checkpoint to compare."""
+def _unchecked(word: Word) -> Check:
+    return Check(word.projection, problem=word.problem or "nothing can be decoded without the log's first event")
 
-    def __init__(self, lives: list[Live]) -> None:
+
+class FreshFold:
+    """A fold from the first event that stops at each live checkpoint to compare; `events` were folded."""
+
+    def __init__(self, words: Iterable[Word]) -> None:
         self.state = State()
         self.audit = ScoreAudit(self.state)
         self.checks: dict[str, Check] = {}
         self.events = 0
         self._rows = MemorySink()
-        self._due = sorted(lives, key=lambda live: live.seq, reverse=True)
+        self._due = sorted((word for word in words if not word.problem), key=lambda word: word.seq, reverse=True)
 
-    def take(self, item: Any) -> None:
+    def take(self, item: Entry | Malformed) -> None:
         """Fold one message, after comparing what stands before it."""
         self.compare_upto(item.seq)
         step, changes = fold(self.state, item)
@@ -130,16 +120,8 @@ class FreshFold:
     def compare_upto(self, seq: int) -> None:
         """Compare the projections whose checkpoint lies before `seq`."""
         while self._due and self._due[-1].seq < seq:
-            live = self._due.pop()
-            chosen = [BY_NAME[name] for name in tables_in(live.projection)]
+            word = self._due.pop()
+            chosen = [BY_NAME[name] for name in tables_in(word.projection)]
             fresh = digests_of(chosen, None, self._rows.rows)
-            different = tuple(name for name, digest in fresh.items() if live.tables.get(name) != digest)
-            self.checks[live.projection] = Check(live.projection, live.seq, len(fresh), different)
-
-
-async def _live(bus: Bus, projection: Projection) -> Live | Check:
-    try:
-        answer = orjson.loads(await bus.request(f"tipstream.ctl.{projection}", b'{"op":"digest"}', ANSWER_S))
-    except (BusUnavailable, RequestFailed) as error:
-        return Check(projection, problem=f"{error} (is `tipstream up` running?)")
-    return Live(projection, answer["checkpoint"]["seq"], answer["tables"])
+            different = tuple(name for name, digest in fresh.items() if word.tables.get(name) != digest)
+            self.checks[word.projection] = Check(word.projection, word.seq, len(fresh), different)
