@@ -17,7 +17,7 @@ from contracts.headers import CE_ID, CE_SPECVERSION, MSG_ID, SPECVERSION, to_hea
 from contracts.times import format_time
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
-from services.publishing import new_id
+from services.publishing import new_id, now_us
 from services.settings import Settings
 
 CONNECT_S = 5.0
@@ -56,7 +56,7 @@ def publish(
         bus = await JetStreamBus.connect(Settings().bus_url, name="tipstream publish", timeout=CONNECT_S)
         try:
             decoder, info = await open_decoder(bus), await bus.info()
-            trial = Recorded(info.last_seq + 1, _now_ns(), subject, message.headers, data)
+            trial = Recorded(info.last_seq + 1, now_us() * 1000, subject, message.headers, data)
             if isinstance(found := decoder.decode(trial), Malformed):
                 raise BadEvent(f"not published, it would be a dead letter ({found.reason}): {found.detail}")
             ack = await bus.publish(message, timeout=PUBLISH_S)
@@ -65,12 +65,6 @@ def publish(
         print(orjson.dumps({"event_id": found.event_id, "seq": ack.seq, "duplicate": ack.duplicate}).decode())
 
     asyncio.run(run())
-
-
-def _now_ns() -> int:
-    import time
-
-    return time.time_ns()
 
 
 def tail(

@@ -3,19 +3,20 @@
 import asyncio
 import csv
 import sys
-from contextlib import aclosing
 from typing import Annotated, Any
 
 import orjson
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from contracts.errors import TipstreamError
 from contracts.events.admin import ReplayRequested
 from contracts.times import parse_time
-from projections.replay import EVERY_PROJECTION, Plan, plan_replay, progress_subject
+from projections.replay import EVERY_PROJECTION, Plan, ask, last_seq_of, plan_replay, progress_subject
 from services.bootstrap import load_signer
 from services.bus.errors import NoAnswer
 from services.bus.jetstream import JetStreamBus
@@ -54,14 +55,20 @@ def replay(
     actor: Annotated[str, typer.Option(help="Whose name the request is signed in.")] = "cli",
 ) -> None:
     """Fold the log again beside the live projections, compare digests, switch; shows progress."""
-    request = ReplayRequested(
-        replay_id=new_id(),
-        mode="back" if back else "rebuild",
-        projections=_projections(projection),
-        user_id=user,
-        upto_seq=upto_seq,
-        upto_time=_time(upto_time),
-    )
+    if back and (user, upto_seq, upto_time) != (None, None, None):
+        raise BadOption("--back only takes --projection: it undoes the last switch, whatever that was of")
+    moment = _time(upto_time)
+    try:
+        request = ReplayRequested(
+            replay_id=new_id(),
+            mode="back" if back else "rebuild",
+            projections=_projections(projection),
+            user_id=user,
+            upto_seq=upto_seq,
+            upto_time=moment,
+        )
+    except ValidationError as error:
+        raise BadOption(_explain(error)) from None
 
     async def run() -> dict[str, Any] | Plan:
         settings = Settings()
@@ -69,6 +76,7 @@ def replay(
         try:
             if dry_run:
                 return await plan_replay(bus, request)
+            await last_seq_of(bus, request)
             return await _watch(bus, settings, request, actor)
         finally:
             await bus.close()
@@ -92,7 +100,14 @@ def _projections(chosen: list[str] | None) -> list[Any]:
     unknown = sorted(set(chosen or ()) - set(EVERY_PROJECTION))
     if unknown:
         raise BadOption(f"--projection {unknown[0]!r} is none of {', '.join(EVERY_PROJECTION)}")
-    return list(chosen or EVERY_PROJECTION)
+    return list(dict.fromkeys(chosen or EVERY_PROJECTION))
+
+
+def _explain(error: ValidationError) -> str:
+    """Which option is wrong and why; `upto_seq` and `upto_time` name the options of the same name."""
+    first = error.errors()[0]
+    option = {"user_id": "--user"}.get(str(first["loc"][0]) if first["loc"] else "", "")
+    return f"{option} {first['msg'].removeprefix('Value error, ')}".strip()
 
 
 def _time(text: str | None) -> int | None:
@@ -108,18 +123,28 @@ async def _watch(bus: JetStreamBus, settings: Settings, request: ReplayRequested
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
         task = progress.add_task("waiting for the replay worker", total=None, rate="")
-        async with aclosing(bus.listen(progress_subject(request.replay_id))) as heard:
-            report = asyncio.ensure_future(anext(heard))
+        heard = bus.listen(progress_subject("*"))
+        report = asyncio.ensure_future(anext(heard))
+        try:
             await publisher.publish_signed(request, actor=actor, timeout=CONNECT_S)
             while True:
-                told: dict[str, Any] = orjson.loads((await _within(report))[1])
-                if told["phase"] == "completed":
+                subject, said = await _within(report)
+                told: dict[str, Any] = orjson.loads(said)
+                if subject != progress_subject(request.replay_id):
+                    progress.update(task, description="waiting for another replay to end")
+                elif told["phase"] == "completed":
                     outcome: dict[str, Any] = told["completed"]
                     return outcome
-                rate = f"{told['events_per_s']:,.0f} events/s"
-                description = f"{told['projection']}: {told['phase']}"
-                progress.update(task, description=description, completed=told["events"], total=told["total"], rate=rate)
+                else:
+                    done, total, rate = told["events"], told["total"], f"{told['events_per_s']:,.0f} events/s"
+                    description = f"{told['projection']}: {told['phase']}"
+                    progress.update(task, description=description, completed=done, total=total, rate=rate)
                 report = asyncio.ensure_future(anext(heard))
+        finally:
+            # A generator that is being waited for cannot be closed.
+            report.cancel()
+            await asyncio.gather(report, return_exceptions=True)
+            await heard.aclose()
 
 
 async def _within(report: asyncio.Future[tuple[str, bytes]]) -> tuple[str, bytes]:
@@ -182,10 +207,8 @@ def sql(
 
     async def run() -> dict[str, Any]:
         bus = await JetStreamBus.connect(Settings().bus_url, name="tipstream sql", timeout=CONNECT_S)
-        question = orjson.dumps({"op": "sql", "sql": statement, "actor": actor})
         try:
-            answer: dict[str, Any] = orjson.loads(await bus.request("tipstream.ctl.query", question, SQL_ANSWER_S))
-            return answer
+            return await ask(bus, "query", "sql", within=SQL_ANSWER_S, sql=statement, actor=actor)
         finally:
             await bus.close()
 
@@ -197,9 +220,10 @@ def sql(
         writer.writerow(answer["columns"])
         writer.writerows(answer["rows"])
     else:
-        table = Table(*answer["columns"])
+        table = Table(*(Column(Text(name), overflow="fold") for name in answer["columns"]))
         for row in answer["rows"]:
-            table.add_row(*("" if value is None else str(value) for value in row))
+            # As text: a value such as "[/b]" is no markup.
+            table.add_row(*(Text("" if value is None else str(value)) for value in row))
         Console().print(table)
         cut = " (cut at the row limit)" if answer.get("truncated") else ""
         print(f"{len(answer['rows'])} rows in {answer['duration_us'] / 1000:.1f} ms{cut}")

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
@@ -19,6 +20,12 @@ PR_SET_PDEATHSIG = 1
 
 PROCESSES: tuple[str, ...] = ("scorer", "projector", "analytics", "query", "replayer", "api")
 """The commands `tipstream up` runs beside the NATS server, in the order they are started."""
+
+
+async def spawn(argv: Sequence[str], environment: Mapping[str, str], **options: Any) -> asyncio.subprocess.Process:
+    """Start a process that gets SIGTERM when this one is gone, however it went (Linux). Raises OSError."""
+    ended_with_us = _end_with_parent if sys.platform == "linux" else None
+    return await asyncio.create_subprocess_exec(*argv, env=dict(environment), preexec_fn=ended_with_us, **options)
 
 
 def command_of(process: str) -> list[str]:
@@ -56,24 +63,27 @@ class Child:
         pause = FIRST_PAUSE_S
         while True:
             began = monotonic()
-            code = await self._run()
+            try:
+                ended = f"ended with {_outcome(await self._run())}"
+            except OSError as problem:
+                ended = f"did not start: {problem}"
             if self.stopping:
                 return
             self.restarts += 1
             pause = FIRST_PAUSE_S if monotonic() - began > STEADY_S else min(2 * pause, LONGEST_PAUSE_S)
-            self.on_change(f"{self.name} ended with {_outcome(code)}; starting it again in {pause:.1f} s ({self.log})")
+            self.on_change(f"{self.name} {ended}; starting it again in {pause:.1f} s ({self.log})")
             await asyncio.sleep(pause)
 
     async def _run(self) -> int:
         with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *self.argv,
+            # In a session of its own, so that Ctrl-C reaches it by `stop` only, in order.
+            self.process = await spawn(
+                self.argv,
+                self.environment,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=dict(self.environment),
                 start_new_session=True,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
         self.pid_file.write_text(str(self.process.pid))
         try:

@@ -43,7 +43,7 @@ def check_ports(settings: Settings) -> None:
         wanted["NATS_PORT"] = settings.nats_port
     for name, port in wanted.items():
         host = settings.host if name == "PORT" else "127.0.0.1"
-        with socket.socket() as probe:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))

@@ -3,22 +3,29 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 
 from rich.console import Console
 
+from contracts.errors import TipstreamError
 from services.bootstrap import ensure_stream
 from services.bus.embedded import server_command, write_config
+from services.bus.errors import BusUnavailable
 from services.bus.jetstream import JetStreamBus
 from services.keys import announce, load_secrets
 from services.settings import PREFIX, Settings
-from services.supervisor.children import PROCESSES, Child, command_of
+from services.supervisor.children import PROCESSES, Child, command_of, spawn
 from services.supervisor.figures import show_figures
 from services.supervisor.ports import check_ports, claim_home
 
 SERVER_START_S = 60.0
+NATS = "nats-server"
+
+
+class ServerDown(TipstreamError):
+    """The embedded NATS server was started and takes no connections; the message names its log."""
 
 
 class Supervisor:
@@ -42,41 +49,60 @@ class Supervisor:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, self._stop.set)
             try:
-                await self._start()
-                await show_figures(settings, self._console, self._stop)
+                if await self._started():
+                    await show_figures(settings, self._console, self._stop)
             finally:
                 await self._end()
+
+    async def _started(self) -> bool:
+        """Start everything; False when it was told to stop meanwhile."""
+        starting, stopped = asyncio.create_task(self._start()), asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (starting, stopped):
+                task.cancel()
+            await asyncio.wait({starting, stopped})
+        if not starting.cancelled():
+            starting.result()
+        return not self._stop.is_set()
 
     async def _start(self) -> None:
         settings = self._settings
         if settings.embedded:
             config = write_config(settings.home, port=settings.nats_port, fsync=settings.fsync)
-            self._keep("nats-server", server_command(config))
-        bus = await JetStreamBus.connect(settings.bus_url, name="tipstream up", timeout=SERVER_START_S)
+            self._keep(NATS, server_command(config))
+        bus = await self._connect()
         try:
             await ensure_stream(bus, settings)
         finally:
             await bus.close()
         self._greet()
         if self._demo is not None:
-            await self._simulate(["demo", "--history-only"])
+            await self._simulate()
         for process in PROCESSES:
             self._keep(process, command_of(process))
-        if self._demo is not None and not self._stop.is_set():
+        if self._demo is not None:
             self._keep("demo", [*command_of("demo"), *self._demo_options()])
 
-    async def _simulate(self, arguments: list[str]) -> None:
+    async def _connect(self) -> JetStreamBus:
+        try:
+            return await JetStreamBus.connect(self._settings.bus_url, name="tipstream up", timeout=SERVER_START_S)
+        except BusUnavailable as problem:
+            if not self._settings.embedded:
+                raise
+            raise ServerDown(f"the NATS server does not come up; see {self._log_of(NATS)} ({problem})") from problem
+
+    async def _simulate(self) -> None:
         """Run the demo's history in the foreground, so that its progress bar is seen."""
-        argv = [sys.executable, "-m", "services.cli", *arguments, *self._demo_options()]
-        process = await asyncio.create_subprocess_exec(*argv, env=self._environment())
-        stopped = asyncio.create_task(self._stop.wait())
-        done = asyncio.create_task(process.wait())
-        await asyncio.wait({stopped, done}, return_when=asyncio.FIRST_COMPLETED)
-        if not done.done():
-            process.terminate()
-        stopped.cancel()
-        code = await done
-        if code != 0 and not self._stop.is_set():
+        process = await spawn([*command_of("demo"), "--history-only", *self._demo_options()], self._environment())
+        try:
+            code = await process.wait()
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
+        if code != 0:
             self._warn(f"the demo's history ended with status {code}; going on without it")
 
     def _demo_options(self) -> list[str]:
@@ -86,31 +112,38 @@ class Supervisor:
         return {**os.environ, "PYTHONUNBUFFERED": "1"}
 
     def _keep(self, name: str, argv: list[str]) -> None:
-        log, pid_file = self._settings.logs_dir / f"{name}.log", self._settings.run_dir / f"{name}.pid"
-        child = Child(name, argv, log, pid_file, self._environment(), self._warn)
+        pid_file = self._settings.run_dir / f"{name}.pid"
+        child = Child(name, argv, self._log_of(name), pid_file, self._environment(), self._warn)
         self._children.append(child)
         child.start()
 
+    def _log_of(self, name: str) -> Path:
+        return self._settings.logs_dir / f"{name}.log"
+
     def _warn(self, text: str) -> None:
-        self._console.print(f"[yellow]{text}[/yellow]")
+        self._console.print(text, style="yellow", markup=False, highlight=False)
 
     async def _end(self) -> None:
         self._console.print("ending every process ...")
-        server = [child for child in self._children if child.name == "nats-server"]
+        server = [child for child in self._children if child.name == NATS]
         await asyncio.gather(*(child.stop() for child in self._children if child not in server))
         for child in server:
             await child.stop()
-        self._console.print("all ended; the log and the read models are in " + str(self._settings.home))
+        self._console.print(f"all ended; the log and the read models are in {self._settings.home}", markup=False)
 
     def _greet(self) -> None:
-        settings, show = self._settings, self._console.print
+        settings = self._settings
         load_secrets(settings)
         base = f"http://{settings.host}:{settings.port}"
-        show(f"[bold]Tipstream[/bold] in {settings.home}", highlight=False)
-        show(f"  API        {base}/docs   health {base}/api/health", highlight=False)
-        show(f"  scorer     http://127.0.0.1:{settings.scorer_port}/health", highlight=False)
-        show(f"  SQL        ATTACH 'quack:localhost:{settings.quack_port}' AS tips (TOKEN '...')", highlight=False)
-        show(f"  events     {settings.bus_url}   publish and tail: tipstream publish, tipstream tail", highlight=False)
-        for name, value in announce(settings).items():
-            show(f"  {name}={value}   [dim](shown once; kept in {settings.secrets_dir})[/dim]", highlight=False)
-        show(f"  settings are {PREFIX}* variables; logs in {settings.logs_dir}; Ctrl-C ends all", highlight=False)
+        lines = [
+            f"  API        {base}/docs   health {base}/api/health",
+            f"  scorer     http://127.0.0.1:{settings.scorer_port}/health",
+            f"  SQL        ATTACH 'quack:localhost:{settings.quack_port}' AS tips (TOKEN '...')",
+            f"  events     {settings.bus_url}   publish and tail: tipstream publish, tipstream tail",
+        ]
+        shown_once = f"(shown once; kept in {settings.secrets_dir})"
+        lines += [f"  {name}={value}   {shown_once}" for name, value in announce(settings).items()]
+        lines += [f"  settings are {PREFIX}* variables; logs in {settings.logs_dir}; Ctrl-C ends all"]
+        self._console.print(f"Tipstream in {settings.home}", style="bold", markup=False, highlight=False)
+        for line in lines:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
