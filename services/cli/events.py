@@ -69,7 +69,7 @@ def publish(
 
 def tail(
     pattern: Annotated[str, typer.Argument(help="A subject pattern with NATS wildcards.")] = "tips.>",
-    last: Annotated[int, typer.Option(help="Begin this many messages back.", min=0)] = 0,
+    last: Annotated[int, typer.Option(help="Begin this many messages back, of whatever subject.", min=0)] = 0,
     follow: Annotated[bool, typer.Option(help="Go on with what comes; --no-follow ends at the last event.")] = True,
 ) -> None:
     """Print the events of the stream as they come, one JSON line each (seq, recorded, subject, headers, body)."""

@@ -10,8 +10,6 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column, Table
-from rich.text import Text
 
 from contracts.errors import TipstreamError
 from contracts.events.admin import ReplayRequested
@@ -20,6 +18,7 @@ from projections.replay import EVERY_PROJECTION, Plan, ask, last_seq_of, plan_re
 from services.bootstrap import load_signer
 from services.bus.errors import NoAnswer
 from services.bus.jetstream import JetStreamBus
+from services.cli.rows import show_rows
 from services.publishing import EventPublisher, new_id
 from services.settings import Settings
 
@@ -158,12 +157,18 @@ async def _within(report: asyncio.Future[tuple[str, bytes]]) -> tuple[str, bytes
 
 
 def _result_line(result: dict[str, Any]) -> str:
-    digests = {True: "digests equal", False: "DIGESTS DIFFER", None: "nothing to compare with"}[result["equal"]]
-    switched = "switched" if result["switched"] else "not switched"
-    rebuilt = (result["rebuilt_digest"] or "")[:16]
+    """What became of one projection; a switch back has no digest to tell of."""
+    said = [{True: "digests equal", False: "DIGESTS DIFFER", None: "nothing to compare with"}[result["equal"]]]
+    if result["rebuilt_digest"]:
+        said[0] += f" {result['rebuilt_digest'][:16]}"
+        said.append("switched" if result["switched"] else "not switched")
+    elif result["switched"]:
+        said = ["switched"]
+    else:
+        said = ["not switched"]
+    upto = f" up to {result['upto_seq']}" if result["upto_seq"] else ""
     note = f"; {result['note']}" if result["note"] else ""
-    where = f"v{result['version']} up to {result['upto_seq']}"
-    return f"{result['projection']:<10} {where}: {digests} {rebuilt}, {switched}{note}"
+    return f"{result['projection']:<10} v{result['version']}{upto}: {', '.join(said)}{note}"
 
 
 def verify(
@@ -220,10 +225,6 @@ def sql(
         writer.writerow(answer["columns"])
         writer.writerows(answer["rows"])
     else:
-        table = Table(*(Column(Text(name), overflow="fold") for name in answer["columns"]))
-        for row in answer["rows"]:
-            # As text: a value such as "[/b]" is no markup.
-            table.add_row(*(Text("" if value is None else str(value)) for value in row))
-        Console().print(table)
+        show_rows(Console(), answer["columns"], answer["rows"])
         cut = " (cut at the row limit)" if answer.get("truncated") else ""
         print(f"{len(answer['rows'])} rows in {answer['duration_us'] / 1000:.1f} ms{cut}")

@@ -24,13 +24,13 @@ async def show_figures(settings: Settings, console: Console, stop: asyncio.Event
         if console.is_terminal:
             with Live(console=console, refresh_per_second=4, transient=True) as live:
                 while not await _ended(stop, REFRESH_S):
-                    live.update(Text(await _line(client)))
+                    live.update(Text(await _line(client), no_wrap=True, overflow="ellipsis"))
         else:
             shown = ""
             while not await _ended(stop, REFRESH_S if not shown.startswith("ok") else QUIET_REFRESH_S):
                 line = await _line(client)
                 if line != shown:
-                    console.print(line, highlight=False)
+                    console.print(line, highlight=False, soft_wrap=True)
                     shown = line
 
 

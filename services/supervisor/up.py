@@ -121,7 +121,7 @@ class Supervisor:
         return self._settings.logs_dir / f"{name}.log"
 
     def _warn(self, text: str) -> None:
-        self._console.print(text, style="yellow", markup=False, highlight=False)
+        self._console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     async def _end(self) -> None:
         self._console.print("ending every process ...")
@@ -129,21 +129,28 @@ class Supervisor:
         await asyncio.gather(*(child.stop() for child in self._children if child not in server))
         for child in server:
             await child.stop()
-        self._console.print(f"all ended; the log and the read models are in {self._settings.home}", markup=False)
+        ended = f"all ended; the log and the read models are in {self._settings.home}"
+        self._console.print(ended, markup=False, highlight=False, soft_wrap=True)
 
     def _greet(self) -> None:
         settings = self._settings
         load_secrets(settings)
         base = f"http://{settings.host}:{settings.port}"
         lines = [
-            f"  API        {base}/docs   health {base}/api/health",
+            f"  API        {base}/docs",
+            f"  health     {base}/api/health",
             f"  scorer     http://127.0.0.1:{settings.scorer_port}/health",
-            f"  SQL        ATTACH 'quack:localhost:{settings.quack_port}' AS tips (TOKEN '...')",
-            f"  events     {settings.bus_url}   publish and tail: tipstream publish, tipstream tail",
+            f"  events     {settings.bus_url} (or: tipstream publish, tipstream tail)",
+            f"  SQL        quack:localhost:{settings.quack_port} (or: tipstream sql 'FROM policy_compare')",
+            f"  logs       {settings.logs_dir}",
         ]
-        shown_once = f"(shown once; kept in {settings.secrets_dir})"
-        lines += [f"  {name}={value}   {shown_once}" for name, value in announce(settings).items()]
-        lines += [f"  settings are {PREFIX}* variables; logs in {settings.logs_dir}; Ctrl-C ends all"]
-        self._console.print(f"Tipstream in {settings.home}", style="bold", markup=False, highlight=False)
+        generated = announce(settings)
+        if generated:
+            lines += [f"  Keys, shown this once and kept in {settings.secrets_dir}:"]
+            lines += [f"  {name}={value}" for name, value in generated.items()]
+        lines += [f"  {PREFIX}* variables change any of this; Ctrl-C ends all"]
+        self._console.print(
+            f"Tipstream in {settings.home}", style="bold", markup=False, highlight=False, soft_wrap=True
+        )
         for line in lines:
             self._console.print(line, markup=False, highlight=False, soft_wrap=True)
