@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.measure import Measurement
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 
@@ -12,12 +12,12 @@ def show_rows(console: Console, columns: Sequence[str], rows: Sequence[Sequence[
     """Print rows, every value whole: as a table if the console is wide enough (what is no terminal always is)."""
     # As text: a value such as "[/b]" is no markup.
     shown = [[Text("" if value is None else str(value)) for value in row] for row in rows]
-    table = Table(*(Text(name) for name in columns))
+    table = Table(*(Column(Text(name)) for name in columns))
     for row in shown:
         table.add_row(*row)
     width = Measurement.get(console, console.options.update(width=1_000_000), table).maximum
     if not console.is_terminal:
-        console.print(table, width=max(width, console.width), crop=False, soft_wrap=True)
+        Console(file=console.file, width=max(width, 1)).print(table)
     elif width <= console.width:
         console.print(table)
     else:

@@ -7,7 +7,7 @@ from rich.console import Console
 from services.cli.rows import show_rows
 
 COLUMNS = ["decision_id", "context"]
-ROWS = [["d" * 32, '{"now": "2026-01-01T00:00:00Z"}'], ["[/b]", None]]
+ROWS: list[list[object]] = [["d" * 32, '{"now": "2026-01-01T00:00:00Z"}'], ["[/b]", None]]
 
 
 def printed(*, width: int, terminal: bool) -> str:
