@@ -39,7 +39,10 @@ def caller_of(authorization: str | None, secrets: Secrets) -> Caller | None:
 
 
 async def require_key(request: Request, _: Annotated[object, Depends(_bearer)] = None) -> Caller:
-    """A route's dependency: some key, else 401. The app keeps its `Secrets` in `app.state.secrets`."""
+    """A route's dependency: some key, else 401. The app keeps its `Secrets` in `app.state.secrets`.
+
+    Asynchronous although it awaits nothing: a plain function would be run in a thread, which costs more than scoring.
+    """
     caller = caller_of(request.headers.get("authorization"), request.app.state.secrets)
     if caller is None:
         detail = "send the API key as `Authorization: Bearer <key>`; it stands in HOME/secrets/api.key"

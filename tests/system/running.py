@@ -101,9 +101,16 @@ class RunningSystem:
         components = self.wait_healthy()["components"]
         return max(int(part["seq"]) for part in components.values() if part.get("seq") is not None)
 
-    def kill(self, name: str) -> None:
-        """SIGKILL one process, as a crash."""
-        os.kill(int((self.home / "run" / f"{name}.pid").read_text()), signal.SIGKILL)
+    def kill(self, name: str, limit: float = 60.0) -> None:
+        """SIGKILL one process, as a crash, and wait until another has been started in its place."""
+        victim, deadline = self.pid(name), time.monotonic() + limit
+        assert victim is not None, f"{name} is not running"
+        os.kill(victim, signal.SIGKILL)
+        while self.pid(name) in (None, victim):
+            assert time.monotonic() < deadline, f"{name} was not started again within {limit:g} s"
+            time.sleep(0.02)
+        # Health is looked at anew four times a second; what it said before the crash is of no use.
+        time.sleep(0.5)
 
     def pid(self, name: str) -> int | None:
         """The process id of one of the processes, None while it is not running."""
