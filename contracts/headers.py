@@ -1,5 +1,6 @@
 """CloudEvents 1.0 binary mode over NATS headers (`ce-*`, percent-encoded as the NATS binding asks), and our own."""
 
+import re
 from urllib.parse import quote, unquote
 
 CE_ID = "ce-id"
@@ -15,6 +16,13 @@ KEY_ID = "tipstream-key"
 SIGNATURE = "tipstream-signature"
 
 _SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+
+
+def valid_traceparent(value: str | None) -> str | None:
+    """A caller's W3C trace context, None when it is none (the W3C asks to ignore such)."""
+    return value if value is not None and _TRACEPARENT.match(value) else None
 
 
 def to_header(value: str) -> str:

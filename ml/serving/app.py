@@ -15,11 +15,12 @@ import uvicorn
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from contracts.headers import valid_traceparent
 from contracts.times import SECOND_US, format_time
 from ml.policies.kernel import KERNEL, warm_up
 from ml.serving.delivery import Delivery
 from ml.serving.metrics import Metrics
-from ml.serving.outbox import Outbox
+from ml.serving.outbox import Outbox, OutboxBroken
 from ml.serving.people import stats_of
 from ml.serving.requests import path_id, query_seq, read_body, read_score_request
 from ml.serving.scoring import CATCH_UP_S, Scoring
@@ -33,7 +34,7 @@ from services.auth import require_key
 from services.bootstrap import Bus, ensure_stream
 from services.bus.errors import BusUnavailable
 from services.bus.jetstream import JetStreamBus
-from services.keys import load_secrets
+from services.keys import Secrets, load_secrets
 from services.paths import USER_ID
 from services.problems import Problem, install_problems
 from services.settings import Settings
@@ -57,6 +58,7 @@ class Scorer:
         self.delivery = Delivery(Outbox(settings.outbox_dir / "scorer.sqlite"))
         self.scoring = Scoring(self.folded, self.delivery, self.metrics)
         self.read_model = ReadModel(settings.home)
+        self.api = httpx.AsyncClient(base_url=settings.api_base, timeout=API_S)
         self.last_error: str | None = None
         outbox = self.delivery.outbox
         for name, description, value in (
@@ -94,6 +96,12 @@ class Scorer:
             draining.cancel()
             owner.stop()
             await asyncio.wait((owning, draining))
+
+    async def close(self) -> None:
+        """Close files and connections, once `serve` has ended."""
+        await self.api.aclose()
+        self.delivery.close()
+        self.read_model.close()
 
     async def health(self) -> dict[str, Any]:
         """State, position, lag and outbox; never waits long for the stream."""
@@ -153,13 +161,12 @@ def create_app(settings: Settings, *, bus: Bus | None = None, on_end: Callable[[
         finally:
             serving.cancel()
             await asyncio.wait({serving})
-            scorer.delivery.close()
-            scorer.read_model.close()
+            await scorer.close()
 
     app = FastAPI(title="Tipstream scorer", version=version("tipstream"), lifespan=lifespan)
     app.state.secrets = load_secrets(settings)
     install_problems(app)
-    for kind in (ReadModelMissing, BusUnavailable):
+    for kind in (ReadModelMissing, BusUnavailable, OutboxBroken):
         app.add_exception_handler(kind, _unavailable)
     app.add_middleware(RefusalCount)
     keyed = [Depends(require_key)]
@@ -198,7 +205,15 @@ class RefusalCount:
                 scope["app"].state.scorer.metrics.refused(message["status"])
             await send(message)
 
-        await self._app(scope, receive, counted)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive, counted)
+        except Exception:
+            # The answer to it is made further out.
+            scope["app"].state.scorer.metrics.refused(500)
+            raise
 
 
 def _json(body: Any, status: int = 200) -> Response:
@@ -209,7 +224,7 @@ async def post_score(request: Request) -> Response:
     """Choose a tip for a person and log the decision."""
     scorer: Scorer = request.app.state.scorer
     asked = read_score_request(await read_body(request))
-    scored = await scorer.scoring.score(asked, request.headers.get("traceparent"))
+    scored = await scorer.scoring.score(asked, valid_traceparent(request.headers.get("traceparent")))
     return _json(scored.answer())
 
 
@@ -242,12 +257,13 @@ async def post_reset(request: Request) -> Response:
     """Ask the API to reset a person: it signs the event and publishes it."""
     scorer: Scorer = request.app.state.scorer
     user_id = path_id(request, b"/reset/")
-    settings = scorer.settings
-    path = f"{settings.api_base}/api/admin/users/{quote(user_id, safe='')}/reset"
-    secrets = load_secrets(settings)
+    # Dots too: the client would take `..` for the folder above.
+    encoded = quote(user_id, safe="").replace(".", "%2E")
+    secrets: Secrets = request.app.state.secrets
     try:
-        async with httpx.AsyncClient(timeout=API_S) as client:
-            answer = await client.post(path, headers={"Authorization": f"Bearer {secrets.admin_password}"})
+        answer = await scorer.api.post(
+            f"/api/admin/users/{encoded}/reset", headers={"Authorization": f"Bearer {secrets.admin_password}"}
+        )
     except httpx.HTTPError as error:
         raise Problem.unavailable(f"the API, which signs resets, does not answer ({type(error).__name__})") from None
     return Response(answer.content, answer.status_code, media_type=answer.headers.get("content-type"))

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol, TypeVar
 
 from contracts.envelope import Message, Recorded
@@ -61,16 +60,24 @@ class Delivery:
         return self.bus is not None and self.bus.connected
 
     async def deliver(self, decision_id: str, message: Message) -> Delivered:
-        """Publish a message, or keep it while the bus is away or others wait. Raises PublishRefused, OutboxBroken."""
+        """Publish a message, or keep it while the bus is away or others wait.
+
+        Raises PublishRefused, OutboxBroken, and BusUnavailable when what its id stands for cannot be read.
+        """
         if self.bus is not None and self.bus.connected and not len(self.outbox):
             try:
                 ack = await self.bus.publish(message, timeout=PUBLISH_S)
-                return Delivered(True, await self._other(self.bus, message, ack) if ack.duplicate else None)
             except BusUnavailable as error:
                 self.last_error = str(error)
+            else:
+                return Delivered(True, await self._other(self.bus, message, ack) if ack.duplicate else None)
         await self._on_disk(lambda: self.outbox.append(decision_id, message))
         self._filled.set()
         return Delivered(False)
+
+    async def find(self, decision_id: str) -> Message | None:
+        """The message of a decision that waits in the outbox. Raises OutboxBroken."""
+        return await self._on_disk(lambda: self.outbox.find(decision_id))
 
     async def drain(self) -> None:
         """Publish what waits whenever the bus is there, for as long as this is run."""
@@ -98,21 +105,17 @@ class Delivery:
         assert self.bus is not None
         try:
             acks = await self.bus.publish_all([one.message for one in waiting])
-        except PublishRefused:
-            await self._one_by_one(self.bus, waiting)
+        except PublishRefused as refusal:
+            if len(waiting) == 1:
+                await self._refuse(waiting[0], str(refusal))
+            else:
+                for one in waiting:
+                    await self._publish([one])
             return
         for one, ack in zip(waiting, acks, strict=True):
             if ack.duplicate and await self._other(self.bus, one.message, ack) is not None:
                 await self._refuse(one, f"the stream holds another event under its id, at {ack.seq}")
         await self._on_disk(lambda: self.outbox.remove(waiting))
-
-    async def _one_by_one(self, bus: Bus, waiting: list[Waiting]) -> None:
-        for one in waiting:
-            try:
-                await bus.publish(one.message)
-                await self._on_disk(partial(self.outbox.remove, [one]))
-            except PublishRefused as refusal:
-                await self._refuse(one, str(refusal))
 
     async def _refuse(self, one: Waiting, reason: str) -> None:
         self.last_error = f"decision {one.decision_id!r:.100} was refused: {reason}"

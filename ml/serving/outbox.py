@@ -25,7 +25,10 @@ CREATE TABLE IF NOT EXISTS refused (
 
 
 class OutboxBroken(TipstreamError):
-    """A decision could neither be published nor kept: see the disk that holds HOME/outbox, then try again."""
+    """A decision could be neither logged nor kept: see the disk that holds HOME/outbox, then try again."""
+
+    def __init__(self, path: Path, error: Exception) -> None:
+        super().__init__(f"the decision could be neither logged nor kept: {path}: {error}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,10 @@ class Waiting:
 
 
 class Outbox:
-    """The queue in one SQLite file; calls block for a disk write, each one at a time, from any thread."""
+    """The queue in one SQLite file; calls block for a disk write, each one at a time, from any thread.
+
+    `len`, `in`, `oldest_us` and `refused` are answered from memory.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open or create the file. Raises OutboxBroken."""
@@ -51,9 +57,10 @@ class Outbox:
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_TABLES)
             self._ids = {row[0] for row in self._db.execute("SELECT decision_id FROM outbox")}
+            self._oldest_us = self._oldest()
             self.refused: int = self._db.execute("SELECT count(*) FROM refused").fetchone()[0]
         except (OSError, sqlite3.Error) as error:
-            raise OutboxBroken(f"{path}: {error}") from error
+            raise OutboxBroken(path, error) from error
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -63,13 +70,16 @@ class Outbox:
 
     def append(self, decision_id: str, message: Message) -> None:
         """Keep a message behind all others; on disk when this returns. Raises OutboxBroken."""
-        values = (decision_id, now_us(), message.subject, orjson.dumps(message.headers), message.data)
+        kept_us = now_us()
+        values = (decision_id, kept_us, message.subject, orjson.dumps(message.headers), message.data)
         columns = "decision_id, kept_us, subject, headers, data"
         try:
             self._db.execute(f"INSERT INTO outbox ({columns}) VALUES (?, ?, ?, ?, ?)", values)
         except sqlite3.Error as error:
-            raise OutboxBroken(f"{self.path}: {error}") from error
+            raise OutboxBroken(self.path, error) from error
         self._ids.add(decision_id)
+        if self._oldest_us is None:
+            self._oldest_us = kept_us
 
     def find(self, decision_id: str) -> Message | None:
         """The message of a decision that waits here."""
@@ -82,10 +92,7 @@ class Outbox:
 
     def oldest_us(self) -> int | None:
         """When the message that waits longest was kept (microseconds since 1970)."""
-        if not self._ids:
-            return None
-        row = self._db.execute("SELECT kept_us FROM outbox ORDER BY place LIMIT 1").fetchone()
-        return None if row is None else int(row[0])
+        return self._oldest_us
 
     def remove(self, waiting: Sequence[Waiting]) -> None:
         """Forget messages that the stream has acknowledged. Raises OutboxBroken."""
@@ -111,7 +118,11 @@ class Outbox:
             rows = self._db.execute(f"SELECT place, decision_id, subject, headers, data FROM outbox {clause}", values)
             return [Waiting(row[0], row[1], Message(row[2], orjson.loads(row[3]), row[4])) for row in rows]
         except sqlite3.Error as error:
-            raise OutboxBroken(f"{self.path}: {error}") from error
+            raise OutboxBroken(self.path, error) from error
+
+    def _oldest(self) -> int | None:
+        row = self._db.execute("SELECT kept_us FROM outbox ORDER BY place LIMIT 1").fetchone()
+        return None if row is None else int(row[0])
 
     def _change(self, *statements: tuple[str, list[tuple[object, ...]]]) -> None:
         """Run statements, each with many rows of values, in one transaction."""
@@ -120,7 +131,8 @@ class Outbox:
             for statement, rows in statements:
                 self._db.executemany(statement, rows)
             self._db.execute("COMMIT")
+            self._oldest_us = self._oldest()
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            raise OutboxBroken(f"{self.path}: {error}") from error
+            raise OutboxBroken(self.path, error) from error

@@ -22,7 +22,6 @@ from ml.policies.posterior import SumsError
 from ml.policies.registry import POLICIES
 from ml.serving.delivery import Delivery
 from ml.serving.metrics import Metrics
-from ml.serving.outbox import OutboxBroken
 from ml.serving.requests import ScoreRequest
 from ml.serving.state import FoldedState
 from services.bus.errors import BusUnavailable, PublishRefused
@@ -128,11 +127,12 @@ class Scoring:
 
     async def _known(self, decision_id: str) -> Scored | None:
         """The decision under an id, wherever it is on its way."""
+        while decision_id in self._delivery.outbox:
+            waiting = await self._delivery.find(decision_id)
+            if waiting is not None:
+                return Scored(_read(waiting.data), logged=False)
         if decision_id in self._in_flight:
             return await asyncio.shield(self._in_flight[decision_id])
-        waiting = self._delivery.outbox.find(decision_id) if decision_id in self._delivery.outbox else None
-        if waiting is not None:
-            return Scored(_read(waiting.data), logged=False)
         decision = self._folded.state.attribution.decisions.get(decision_id)
         if decision is None:
             return None
@@ -184,8 +184,6 @@ class Scoring:
             raise Problem.invalid([("candidates", f"make an event of {len(message.data)} bytes, {MAX_BODY_BYTES} fit")])
         try:
             delivered = await self._delivery.deliver(event.decision_id, message)
-        except OutboxBroken as broken:
-            raise Problem.unavailable(f"the decision could be neither logged nor kept: {broken}") from None
         except PublishRefused as refusal:
             raise Problem(500, "The stream refuses the decision", str(refusal)) from None
         if delivered.held is None:

@@ -1,18 +1,16 @@
 """What the routes work with, made once by `app.py` and found in `app.state.parts`."""
 
-import re
 from dataclasses import dataclass
 from typing import Annotated
 
 import httpx
 from fastapi import Depends, Header, Request
 
+from contracts.headers import valid_traceparent
 from projections.queries import ReadModel
 from services.api.stream_link import StreamLink
 from services.recommender.recommender import Recommender
 from services.settings import Settings
-
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ def trace_of(
     traceparent: Annotated[str | None, Header(description="W3C Trace Context, kept in the event's headers")] = None,
 ) -> str | None:
     """A route's dependency: the caller's traceparent, None when it is none (the W3C asks to ignore such)."""
-    return traceparent if traceparent is not None and _TRACEPARENT.match(traceparent) else None
+    return valid_traceparent(traceparent)
 
 
 PartsOf = Annotated[Parts, Depends(parts_of)]
