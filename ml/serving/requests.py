@@ -25,12 +25,15 @@ class DescribedTip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     features: dict[str, float | str]
 
 
+Candidate = IdText | DescribedTip
+
+
 class ScoreRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of `POST /score`; `min_seq` is the sequence that must have been folded before it is answered."""
 
     user_id: IdText
     context: dict[str, Any]
-    candidates: Annotated[list[IdText | DescribedTip], Meta(min_length=1, max_length=MAX_CANDIDATES)]
+    candidates: Annotated[list[Candidate], Meta(min_length=1, max_length=MAX_CANDIDATES)]
     policy: str | None = None
     decision_id: IdText | None = None
     min_seq: Sequence | None = None
@@ -45,6 +48,7 @@ class ScoreRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _decoder = msgspec.json.Decoder(ScoreRequest)
 _FAULT = re.compile(r"(?P<said>.*?)(?: - at `\$(?P<path>.*)`)?\Z", re.DOTALL)
+_ANY_CANDIDATE = "candidates[...]"
 _NAMED = re.compile(r"(missing required|contains unknown) field `(?P<field>.*)`", re.DOTALL)
 
 
@@ -67,7 +71,7 @@ def read_score_request(body: bytes) -> ScoreRequest:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise Problem.invalid([_fault(str(error))]) from None
+        raise Problem.invalid([_fault(str(error), body)]) from None
     except RecursionError:
         said = "it is nested too deeply"
     except ValueError as error:
@@ -95,13 +99,26 @@ def _too_large(limit: int) -> Problem:
     return Problem(413, "The body is too large", f"the body may have {limit} bytes", field="body")
 
 
-def _fault(message: str) -> tuple[str, str]:
+def _fault(message: str, body: bytes) -> tuple[str, str]:
     """msgspec's message as (field, what is wrong): its path ends before a missing or unknown field's own name."""
     match = _FAULT.match(message)
     assert match is not None
-    said, path = match["said"], (match["path"] or "").replace("[...]", "").removeprefix(".")
+    said, path = match["said"], (match["path"] or "").removeprefix(".")
+    if path.startswith(_ANY_CANDIDATE):
+        path = f"candidates[{_first_wrong(body)}]{path.removeprefix(_ANY_CANDIDATE)}"
+    path = path.replace("[...]", "")
     named = _NAMED.search(said)
     if named is not None:
         path = f"{path}.{named['field']}" if path else named["field"]
         said = "is missing" if named[1].startswith("missing") else "is unknown"
     return path or "body", said
+
+
+def _first_wrong(body: bytes) -> int:
+    """The place of the candidate at fault, which msgspec does not say."""
+    for place, candidate in enumerate(msgspec.json.decode(body)["candidates"]):
+        try:
+            msgspec.convert(candidate, Candidate)
+        except msgspec.ValidationError:
+            return place
+    raise AssertionError("one of the candidates was refused before")

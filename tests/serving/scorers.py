@@ -59,9 +59,9 @@ class Running:
 
     async def feedback(self, user_id: str = "ada", action: str = "helpful", **body: Any) -> int:
         """What a foreign producer publishes; the event's sequence."""
-        self_made = f"f-{(await self.bus.info()).last_seq}"
+        event_id = f"f-{(await self.bus.info()).last_seq}"
         subject = build("tips.feedback.{action}.{user_id}", {"action": action, "user_id": user_id})
-        ack = await self.bus.publish(Message(subject, {"Nats-Msg-Id": self_made}, orjson.dumps(body)))
+        ack = await self.bus.publish(Message(subject, {"Nats-Msg-Id": event_id}, orjson.dumps(body)))
         return ack.seq
 
     async def digest(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class Running:
         """Return once it answers from a whole history."""
 
         async def up() -> bool:
-            return (await self.health())["state"] == "up"
+            return bool((await self.health())["state"] == "up")
 
         await until(up)
 

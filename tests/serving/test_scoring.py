@@ -75,7 +75,8 @@ async def test_logged_decisions_recompute_to_the_same_bits(scorer: Running) -> N
 
 async def verdicts(bus: JetStreamBus) -> list[str]:
     """Each decision recomputed from the folded state that was before it."""
-    state, found = State(), []
+    state = State()
+    found: list[str] = []
     decoder, recomputer = await open_decoder(bus), Recomputer(state.catalog.at)
     events = dict(await decisions_in(bus))
     async for batch in bus.read(0, upto=(await bus.info()).last_seq):
