@@ -226,8 +226,10 @@ class Replay:
         last = await self._bus.get(upto)
         if last is not None and last.seq > state.seq:
             rows.take(fold(state, decoder.decode(last))[1])
-        found = rows.digests(user_id)
-        return combined((name, found[name]) for name in tables_in(projection))
+        # Tables that are not about people have none of one person.
+        return combined(
+            (name, digest) for name, digest in rows.digests(user_id).items() if name in tables_in(projection)
+        )
 
 
 def _note(bound: int | None, live: Word, *, equal: bool, full: bool) -> str:

@@ -1,10 +1,13 @@
-"""Another process that holds something, for as long as a test runs."""
+"""A small system in this process, and another process that holds something for as long as a test runs."""
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.projections.small import SmallSystem
 
 
 @pytest.fixture
@@ -25,3 +28,12 @@ def other_process() -> Iterator[Callable[[str], None]]:
     yield run
     for process in running:
         process.communicate(b"\n", timeout=20)
+
+
+@pytest.fixture
+async def small(tmp_path: Path) -> AsyncIterator[SmallSystem]:
+    """A log with a small history; nothing runs on it yet."""
+    system = SmallSystem(tmp_path / "home")
+    await system.begin()
+    yield system
+    await system.bus.close()
