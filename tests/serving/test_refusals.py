@@ -121,7 +121,7 @@ async def test_a_body_above_the_limit_is_a_413(scorer: Running) -> None:
 
 
 async def test_a_decision_too_large_for_an_event_is_refused(scorer: Running) -> None:
-    described = [{"tip_id": f"{number:0>220}", "features": {}} for number in range(900)]
+    described = [{"tip_id": f"{number:0>228}", "features": {}} for number in range(990)]
     document = problem_of(await scorer.post(candidates=described, context={"unread": ""}), 422)
     assert document["field"] == "candidates"
     assert [event for _, event in await decisions_in(scorer.bus)] == []
