@@ -76,6 +76,13 @@ def parse(pattern: str, subject: str) -> dict[str, str] | None:
     return {part[1:-1]: decode_id(token) for part, token in pairs if part.startswith("{")}
 
 
+def check_pattern(pattern: str) -> None:
+    """BadSubject for what NATS takes as no filter: it would refuse it as if the trouble were its own and passing."""
+    tokens = pattern.split(".")
+    if not pattern.isprintable() or " " in pattern or "" in tokens or ">" in tokens[:-1]:
+        raise BadSubject(f"{pattern!r:.200} is no subject pattern; write one such as tips.feedback.*.ann or tips.>")
+
+
 def person_filters(user_id: str) -> list[str]:
     """The subject filters that together hold every event about one person."""
     user = encode_id(user_id)

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from contracts.envelope import Malformed, Message, Recorded
 from contracts.errors import TipstreamError
 from contracts.headers import CE_ID, CE_SPECVERSION, MSG_ID, SPECVERSION, to_header
+from contracts.subjects import check_pattern
 from contracts.times import format_time
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
@@ -73,6 +74,7 @@ def tail(
     follow: Annotated[bool, typer.Option(help="Go on with what comes; --no-follow ends at the last event.")] = True,
 ) -> None:
     """Print the events of the stream as they come, one JSON line each (seq, recorded, subject, headers, body)."""
+    check_pattern(pattern)
 
     async def run() -> None:
         bus = await JetStreamBus.connect(Settings().bus_url, name="tipstream tail", timeout=CONNECT_S)
