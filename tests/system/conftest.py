@@ -1,4 +1,4 @@
-"""One running system for a module of tests, and ways to look into its stores."""
+"""One running system for all tests that do not end it; each uses people and policies of its own."""
 
 from collections.abc import Iterator
 
@@ -7,10 +7,10 @@ import pytest
 from tests.system.running import RunningSystem
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     """Everything of `tipstream up`, healthy, without the demo."""
     running = RunningSystem(tmp_path_factory.mktemp("system") / "home")
     running.start()
     yield running
-    running.stop()
+    running.close()

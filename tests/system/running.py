@@ -62,12 +62,16 @@ class RunningSystem:
             self.stop()
             raise
 
-    def stop(self) -> None:
-        """Ctrl-C, and wait until all processes are gone."""
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Ctrl-C (or another signal), and wait until `up` has ended; it may be started again."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(how)
             self._process.wait(60)
             self._process = None
+
+    def close(self) -> None:
+        """Stop for good."""
+        self.stop()
         for client in (self.api, self.admin, self.scorer):
             client.close()
 
@@ -111,6 +115,10 @@ class RunningSystem:
             time.sleep(0.02)
         # Health is looked at anew four times a second; what it said before the crash is of no use.
         time.sleep(0.5)
+
+    def pids(self) -> dict[str, int]:
+        """The process ids of all that runs under `up`."""
+        return {path.stem: int(path.read_text()) for path in (self.home / "run").glob("*.pid")}
 
     def pid(self, name: str) -> int | None:
         """The process id of one of the processes, None while it is not running."""

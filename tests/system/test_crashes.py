@@ -28,7 +28,7 @@ def system(tmp_path: Path) -> Iterator[RunningSystem]:
     running = RunningSystem(tmp_path / "home")
     running.start()
     yield running
-    running.stop()
+    running.close()
 
 
 class Producer(threading.Thread):

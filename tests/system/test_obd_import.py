@@ -9,7 +9,7 @@ from tests.system.running import RunningSystem
 
 COUNTS = """
 select policy, count(*), count(*) filter (where verdict = 'helpful'), coalesce(sum(reward), 0) / count(*)
-from tip_scores group by policy order by policy
+from tip_scores where external group by policy order by policy
 """
 EXPECTED = [("obd_bts", 10_000, 69, 0.00345), ("obd_random", 10_000, 46, 0.0023)]
 
