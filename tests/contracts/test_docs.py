@@ -75,3 +75,12 @@ def view_columns(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str
         return {view.name: sink.view(view.name, 1)[0] for view in VIEWS}
     finally:
         sink.close()
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/events.md", "docs/tables.md", "docs/operations.md"])
+def test_every_module_that_a_page_names_is_there(page: str) -> None:
+    named = set(re.findall(r"`([\w/]+\.py)`", (DOCS.parent / page).read_text()))
+    absent = [name for name in named if not any(DOCS.parent.glob(f"[cmps]*/**/{name.split('/')[-1]}"))]
+    assert not absent, f"{page} names {absent}"
+    paths = [name for name in named if "/" in name and not (DOCS.parent / name).is_file()]
+    assert not paths, f"{page} names {paths}"
