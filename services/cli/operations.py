@@ -24,7 +24,8 @@ from services.settings import Settings
 
 CONNECT_S = 5.0
 QUIET_S = 30.0
-SQL_ANSWER_S = 30.0
+# A statement waits up to 5 s for its turn, runs up to 5 s, and is ended within 2 s more.
+SQL_ANSWER_S = 15.0
 SOURCE = "/tipstream/cli"
 
 Projections = Annotated[
@@ -214,6 +215,11 @@ def sql(
         bus = await JetStreamBus.connect(Settings().bus_url, name="tipstream sql", timeout=CONNECT_S)
         try:
             return await ask(bus, "query", "sql", within=SQL_ANSWER_S, sql=statement, actor=actor)
+        except NoAnswer as problem:
+            raise NoAnswer(
+                f"{problem}: `tipstream query` does not run, or this statement could not be stopped in time and "
+                "ended it; it is back within seconds"
+            ) from None
         finally:
             await bus.close()
 
