@@ -22,10 +22,13 @@ STREAM_NOT_FOUND = 10059
 
 
 class Connection:
-    """A NATS client and whether it is up; `on_change` hooks run after each reconnect and at the end."""
+    """A NATS client and whether it is up; `on_change` hooks run after each reconnect and at the end.
+
+    `url` is for messages, which anybody may read, so it names no user and no password.
+    """
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url = _without_user(url)
         self.nc = FastClient()
         self.last_error: str | None = None
         self.on_change: set[Callable[[], None]] = set()
@@ -54,7 +57,7 @@ class Connection:
         except (TimeoutError, OSError, Error) as problem:
             why = link.last_error or problem
             await link.close()
-            raise BusUnavailable(f"no NATS server at {url} ({why}); start it with `tipstream up`") from problem
+            raise BusUnavailable(f"no NATS server at {link.url} ({why}); start it with `tipstream up`") from problem
         except asyncio.CancelledError:
             await link.close()
             raise
@@ -160,6 +163,11 @@ class Connection:
     def _tell(self) -> None:
         for hook in list(self.on_change):
             hook()
+
+
+def _without_user(url: str) -> str:
+    scheme, separator, rest = url.partition("://")
+    return scheme + separator + rest.rpartition("@")[2]
 
 
 def temporary(error: Mapping[str, Any]) -> bool:
