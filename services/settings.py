@@ -117,13 +117,8 @@ class Settings(BaseSettings):
 
     @property
     def read_models_dir(self) -> Path:
-        """SQLite and DuckDB files; may be deleted and folded again."""
+        """Rows and fold states; may be deleted and folded again."""
         return self.home / "read_models"
-
-    @property
-    def snapshots_dir(self) -> Path:
-        """Saved LinUCB sums; may be deleted and folded again."""
-        return self.home / "snapshots"
 
     @property
     def secrets_dir(self) -> Path:
@@ -156,7 +151,6 @@ class Settings(BaseSettings):
             self.home,
             self.nats_dir,
             self.read_models_dir,
-            self.snapshots_dir,
             self.secrets_dir,
             self.keys_dir,
             self.outbox_dir,
