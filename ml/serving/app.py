@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 import orjson
 import uvicorn
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.headers import valid_traceparent
@@ -43,6 +43,8 @@ PROJECTION = "scorer"
 INFO_S = 0.5
 API_S = 10.0
 STOP_S = 5
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 log = logging.getLogger(__name__)
 
@@ -163,20 +165,29 @@ def create_app(settings: Settings, *, bus: Bus | None = None, on_end: Callable[[
             await asyncio.wait({serving})
             await scorer.close()
 
-    app = FastAPI(title="Tipstream scorer", version=version("tipstream"), lifespan=lifespan)
+    app = FastAPI(title="Tipstream scorer", openapi_url=None, lifespan=lifespan)
     app.state.secrets = load_secrets(settings)
     install_problems(app)
     for kind in (ReadModelMissing, BusUnavailable, OutboxBroken):
         app.add_exception_handler(kind, _unavailable)
     app.add_middleware(RefusalCount)
-    keyed = [Depends(require_key)]
-    app.add_api_route("/health", get_health, methods=["GET"])
-    app.add_api_route("/score", post_score, methods=["POST"], dependencies=keyed)
-    app.add_api_route(f"/stats/{USER_ID}", get_stats, methods=["GET"], dependencies=keyed)
-    app.add_api_route(f"/features/{USER_ID}", get_features, methods=["GET"], dependencies=keyed)
-    app.add_api_route(f"/reset/{USER_ID}", post_reset, methods=["POST"], dependencies=keyed)
-    app.add_api_route("/metrics", get_metrics, methods=["GET"], dependencies=keyed)
+    app.add_route("/health", get_health, methods=["GET"])
+    app.add_route("/score", _keyed(post_score), methods=["POST"])
+    app.add_route(f"/stats/{USER_ID}", _keyed(get_stats), methods=["GET"])
+    app.add_route(f"/features/{USER_ID}", _keyed(get_features), methods=["GET"])
+    app.add_route(f"/reset/{USER_ID}", _keyed(post_reset), methods=["POST"])
+    app.add_route("/metrics", _keyed(get_metrics), methods=["GET"])
     return app
+
+
+def _keyed(route: Endpoint) -> Endpoint:
+    """A route behind the key. Plain routes and this cost half of what a FastAPI route with a dependency does."""
+
+    async def checked(request: Request) -> Response:
+        await require_key(request)
+        return await route(request)
+
+    return checked
 
 
 def _ended(scorer: Scorer, task: asyncio.Task[None], on_end: Callable[[], None] | None) -> None:

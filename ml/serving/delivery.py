@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -14,7 +15,9 @@ from services.bus.stream import Ack, StreamInfo
 
 PUBLISH_S = 1.0
 """How long a caller waits for the stream's acknowledgement before the decision goes to the outbox."""
-DRAIN = 100
+DRAIN = 500
+SETTLE_S = 0.1
+"""How long a caller waits for the outbox to go first; without it callers could fill it faster than it drains."""
 RETRY_S = 0.1
 
 T = TypeVar("T")
@@ -41,6 +44,14 @@ class Delivered:
     held: Recorded | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Messages that one write to the outbox will keep; it takes more until it begins."""
+
+    messages: list[tuple[str, Message]]
+    written: asyncio.Task[None]
+
+
 class Delivery:
     """Publishes or keeps; `bus` is None until the first connection stands."""
 
@@ -50,9 +61,10 @@ class Delivery:
         self.last_error: str | None = None
         # One thread: writes reach the disk in the order of the calls, and the loop never waits for one.
         self._disk = ThreadPoolExecutor(1, "outbox")
-        self._filled = asyncio.Event()
-        if len(outbox):
-            self._filled.set()
+        self._writing = asyncio.Lock()
+        self._batch: Batch | None = None
+        self._filled, self._empty = asyncio.Event(), asyncio.Event()
+        (self._filled if len(outbox) else self._empty).set()
 
     @property
     def connected(self) -> bool:
@@ -64,6 +76,10 @@ class Delivery:
 
         Raises PublishRefused, OutboxBroken, and BusUnavailable when what its id stands for cannot be read.
         """
+        if self.connected and len(self.outbox):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SETTLE_S):
+                    await self._empty.wait()
         if self.bus is not None and self.bus.connected and not len(self.outbox):
             try:
                 ack = await self.bus.publish(message, timeout=PUBLISH_S)
@@ -71,8 +87,7 @@ class Delivery:
                 self.last_error = str(error)
             else:
                 return Delivered(True, await self._other(self.bus, message, ack) if ack.duplicate else None)
-        await self._on_disk(lambda: self.outbox.append(decision_id, message))
-        self._filled.set()
+        await self._keep(decision_id, message)
         return Delivered(False)
 
     async def find(self, decision_id: str) -> Message | None:
@@ -87,6 +102,8 @@ class Delivery:
             try:
                 while waiting := await self._on_disk(lambda: self.outbox.first(DRAIN)):
                     await self._publish(waiting)
+                if not len(self.outbox):
+                    self._empty.set()
             except BusClosed:
                 raise
             except (BusUnavailable, OutboxBroken) as error:
@@ -98,6 +115,22 @@ class Delivery:
         """Finish the write at hand and close the file."""
         self._disk.shutdown(wait=True)
         self.outbox.close()
+
+    async def _keep(self, decision_id: str, message: Message) -> None:
+        """On disk when this returns; calls that come while the disk is busy share its next write."""
+        if self._batch is None:
+            messages: list[tuple[str, Message]] = []
+            self._batch = Batch(messages, asyncio.create_task(self._write(messages), name="keep decisions"))
+        batch = self._batch
+        batch.messages.append((decision_id, message))
+        await asyncio.shield(batch.written)
+
+    async def _write(self, messages: list[tuple[str, Message]]) -> None:
+        async with self._writing:
+            self._batch = None
+            await self._on_disk(lambda: self.outbox.append_all(messages))
+            self._empty.clear()
+            self._filled.set()
 
     async def _publish(self, waiting: list[Waiting]) -> None:
         while not self.connected:  # noqa: ASYNC110 - the bus offers no event to wait for

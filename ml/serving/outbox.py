@@ -5,6 +5,7 @@ SQLite with `synchronous=FULL`: a decision that was answered with `logged: false
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,16 +71,17 @@ class Outbox:
 
     def append(self, decision_id: str, message: Message) -> None:
         """Keep a message behind all others; on disk when this returns. Raises OutboxBroken."""
-        kept_us = now_us()
-        values = (decision_id, kept_us, message.subject, orjson.dumps(message.headers), message.data)
-        columns = "decision_id, kept_us, subject, headers, data"
-        try:
-            self._db.execute(f"INSERT INTO outbox ({columns}) VALUES (?, ?, ?, ?, ?)", values)
-        except sqlite3.Error as error:
-            raise OutboxBroken(self.path, error) from error
-        self._ids.add(decision_id)
-        if self._oldest_us is None:
-            self._oldest_us = kept_us
+        self.append_all([(decision_id, message)])
+
+    def append_all(self, messages: Sequence[tuple[str, Message]]) -> None:
+        """Keep several in this order, all or none, at the price of one. Raises OutboxBroken."""
+        kept_us, columns = now_us(), "decision_id, kept_us, subject, headers, data"
+        rows: list[tuple[object, ...]] = [
+            (decision_id, kept_us, message.subject, orjson.dumps(message.headers), message.data)
+            for decision_id, message in messages
+        ]
+        self._change((f"INSERT INTO outbox ({columns}) VALUES (?, ?, ?, ?, ?)", rows))
+        self._ids |= {decision_id for decision_id, _ in messages}
 
     def find(self, decision_id: str) -> Message | None:
         """The message of a decision that waits here."""
@@ -133,6 +135,6 @@ class Outbox:
             self._db.execute("COMMIT")
             self._oldest_us = self._oldest()
         except sqlite3.Error as error:
-            if self._db.in_transaction:
+            with suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise OutboxBroken(self.path, error) from error

@@ -1,0 +1,50 @@
+"""The outbox under load: it empties while callers keep coming, in order and without loss."""
+
+import asyncio
+
+from tests.servers import NatsServer
+from tests.serving.scorers import Running, decisions_in
+from tests.waiting import until
+
+CALLERS = 40
+
+
+async def test_the_outbox_empties_while_callers_keep_coming(scorer: Running, nats_server: NatsServer) -> None:
+    await scorer.score()
+    nats_server.kill()
+    await until(lambda: not scorer.scorer.delivery.connected)
+    done = asyncio.Event()
+    answered: list[str] = []
+
+    async def call() -> None:
+        while not done.is_set():
+            answered.append((await scorer.score())["decision_id"])
+
+    callers = [asyncio.create_task(call()) for _ in range(CALLERS)]
+    await until(lambda: len(scorer.scorer.delivery.outbox) > 5 * CALLERS)
+    nats_server.start()
+    try:
+        await scorer.until_drained()
+    finally:
+        done.set()
+        await asyncio.gather(*callers)
+    assert (await scorer.score())["logged"]
+    await scorer.until_drained()
+    logged = [event.decision_id for _, event in await decisions_in(scorer.bus)]
+    assert len(logged) == len(set(logged)) == len(answered) + 2
+    assert set(answered) <= set(logged)
+
+
+async def test_calls_at_the_same_time_share_a_write(scorer: Running, nats_server: NatsServer) -> None:
+    nats_server.kill()
+    await until(lambda: not scorer.scorer.delivery.connected)
+    writes: list[int] = []
+    outbox = scorer.scorer.delivery.outbox
+    outbox._db.set_trace_callback(lambda statement: writes.append(1) if statement.startswith("COMMIT") else None)
+    answers = await asyncio.gather(*(scorer.score() for _ in range(CALLERS)))
+    outbox._db.set_trace_callback(None)
+    assert len(outbox) == CALLERS
+    assert 1 <= len(writes) < CALLERS / 2
+    assert len({answer["decision_id"] for answer in answers}) == CALLERS
+    # So that the scorer can end.
+    nats_server.start()
