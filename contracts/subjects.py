@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from functools import cache
 
 from contracts.errors import TipstreamError
 
@@ -57,6 +58,12 @@ def decode_id(token: str) -> str:
     if canonical != token:
         raise BadSubject(f"the id token {token[:80]!r} is not the canonical encoding {canonical[:80]!r}")
     return identifier
+
+
+@cache
+def places(pattern: str) -> tuple[str, ...]:
+    """The names of the ids in a pattern, in order."""
+    return tuple(_PLACE.findall(pattern))
 
 
 def build(pattern: str, values: Mapping[str, str]) -> str:

@@ -41,7 +41,8 @@ class Event(Part):
 
     def subject(self) -> str:
         """The subject this event is published on."""
-        return subjects.build(self.SUBJECT, {name: str(getattr(self, name)) for name in type(self).model_fields})
+        ids = {name: str(getattr(self, name)) for name in subjects.places(self.SUBJECT)}
+        return subjects.build(self.SUBJECT, ids)
 
     def happened_us(self) -> int | None:
         """When the producer says it happened (microseconds since 1970), None when the body does not say."""

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, ClassVar, Self
 
+import orjson
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from contracts.events.base import Count, Event, Id, Name, Part
 from contracts.rewards import Action
-from contracts.times import Moment
+from contracts.times import Moment, format_time
 
 Values = Annotated[dict[Name, float], Field(min_length=1, max_length=64)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -114,6 +115,12 @@ class TipScored(Event):
     def happened_us(self) -> int | None:
         return self.occurred_at
 
+    def to_json(self) -> bytes:
+        # Written for every decision while its caller waits: a third of the time of the general way, for equal JSON.
+        body = {name: value for name, value in self.__dict__.items() if value is not None}
+        body["occurred_at"] = format_time(self.occurred_at)
+        return orjson.dumps(body, default=_described)
+
     def candidate_ids(self) -> list[str]:
         """The tips that could have been shown, in the order of the score lists."""
         return [one if isinstance(one, str) else one.tip_id for one in self.candidates]
@@ -132,6 +139,12 @@ class TipScored(Event):
         if not self.external and (not self.x or self.x_digest is None):
             raise ValueError("x and x_digest are required unless the decision is external")
         return self
+
+
+def _described(value: Any) -> Any:
+    if isinstance(value, InlineCandidate):
+        return value.model_dump()
+    raise TypeError(f"a decision may not hold a {type(value).__name__}")
 
 
 class ShadowScored(Event):

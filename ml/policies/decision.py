@@ -10,13 +10,15 @@ from contracts.times import format_time, in_range, parse_time
 from ml.features.definitions import WELLBEING_V1
 from ml.features.feature_set import FeatureSet, TipAttributes
 from ml.features.vector import ContextError, ContextVector, FeatureError, read_context, tip_attributes_from
-from ml.policies.kernel import KERNEL
+from ml.policies.kernel import KERNEL, Array
 from ml.policies.params import ParamsError, PolicyParams
 from ml.policies.registry import POLICIES
 from ml.policies.scoring import Posteriors, TipRows, evaluate
 from projections.folds.catalog import CatalogState, Tip
 from projections.folds.policies import PoliciesState
 from projections.folds.projection import State
+
+MAX_SLATES = 256
 
 
 class CallRefused(TipstreamError):
@@ -38,6 +40,14 @@ class ScoringCall:
     candidates: Sequence[str | InlineCandidate]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Slate:
+    """Candidates with what is known of them: their tips, and the tip factors (k, d) in the same order."""
+
+    tips: Sequence[Tip | TipAttributes]
+    rows: Array
+
+
 class Decider:
     """Decides for one feature set; keeps rows and posteriors of one `State`, so a new state needs a new decider."""
 
@@ -45,6 +55,8 @@ class Decider:
         self.feature_set = feature_set
         self.posteriors = Posteriors(feature_set)
         self._rows = TipRows(feature_set)
+        self._slates: dict[tuple[str | InlineCandidate, ...], Slate] = {}
+        self._slates_seq = 0
 
     def read(self, context: Mapping[str, Any], now_us: int) -> ContextVector:
         """The context as the features see it, at `now_us` unless it says when. Raises CallRefused."""
@@ -63,12 +75,12 @@ class Decider:
 
         The same state and arguments give the same bits; `state` is only read.
         """
-        tips = resolve(self.feature_set, state.catalog, call.candidates)
+        slate = self._slate(state.catalog, call.candidates)
         version, params = _standing(state.policies, call.policy)
         person = state.learning.people.get(call.user_id)
         model = state.policies.model(self.feature_set.name)
         belief = self.posteriors.of(call.user_id, person, params, model)
-        scored = evaluate(context, self._rows.of(tips), belief, call.policy, params, call.decision_id)
+        scored = evaluate(context, slate.rows, belief, call.policy, params, call.decision_id)
         choice, x = scored.choice, scored.matrix[scored.choice.index].tolist()
         # Every value is right by construction; `test_a_decision_can_be_read_back` holds it to the contract.
         return TipScored.model_construct(
@@ -89,7 +101,7 @@ class Decider:
             bonus=choice.bonus.tolist(),
             score=choice.score.tolist(),
             x_digest=scored.x_digest,
-            tip_id=tips[choice.index].tip_id,
+            tip_id=slate.tips[choice.index].tip_id,
             x=x,
             features=dict(zip(self.feature_set.names, x, strict=True)),
             propensity=choice.propensity,
@@ -101,6 +113,23 @@ class Decider:
             external=False,
         )
 
+    def _slate(self, catalog: CatalogState, candidates: Sequence[str | InlineCandidate]) -> Slate:
+        """The candidates as the catalog has them; callers ask about the same few lists again and again."""
+        if self._slates_seq != catalog.seq:
+            self._slates.clear()
+            self._slates_seq = catalog.seq
+        key = tuple(candidates)
+        listed = set(map(type, key)) == {str}
+        if listed and (known := self._slates.get(key)) is not None:
+            return known
+        tips = resolve(self.feature_set, catalog, candidates)
+        slate = Slate(tips, self._rows.of(tips))
+        if listed:
+            if len(self._slates) >= MAX_SLATES:
+                del self._slates[next(iter(self._slates))]
+            self._slates[key] = slate
+        return slate
+
 
 def resolve(
     feature_set: FeatureSet, catalog: CatalogState, candidates: Sequence[str | InlineCandidate]
@@ -111,14 +140,13 @@ def resolve(
     tips: list[Tip | TipAttributes] = []
     places: dict[str, int] = {}
     for place, candidate in enumerate(candidates):
-        tip_id = candidate.tip_id if isinstance(candidate, InlineCandidate) else candidate
-        if places.setdefault(tip_id, place) != place:
-            raise CallRefused(f"candidates[{place}]", f"repeats candidates[{places[tip_id]}], {tip_id!r:.100}")
-        tips.append(
-            _described(feature_set, candidate, place)
-            if isinstance(candidate, InlineCandidate)
-            else _listed(catalog, candidate, place)
-        )
+        if isinstance(candidate, str):
+            tip: Tip | TipAttributes = _listed(catalog, candidate, place)
+        else:
+            tip = _described(feature_set, candidate, place)
+        if places.setdefault(tip.tip_id, place) != place:
+            raise CallRefused(f"candidates[{place}]", f"repeats candidates[{places[tip.tip_id]}], {tip.tip_id!r:.100}")
+        tips.append(tip)
     return tips
 
 
