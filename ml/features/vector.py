@@ -22,6 +22,8 @@ from ml.features.feature_set import FeatureSet, Reading, TipAttributes
 
 Array: TypeAlias = NDArray[np.float64]
 
+NO_NUMBER = "must be a finite number"
+
 CALLER = "caller"
 """The source of signals that the caller of a scoring call supplied: observed at `now`, without a token."""
 
@@ -71,7 +73,7 @@ def read_context(feature_set: FeatureSet, context: Mapping[str, Any]) -> Context
     if "now" not in context:
         raise ContextError("context.now", "is missing; give the moment of the decision as an RFC 3339 timestamp")
     now = context["now"]
-    now_us = _time(now, "context.now")
+    now_us = _time(now, "", ".now")
     given = context.get("signals", {})
     if not isinstance(given, Mapping):
         raise ContextError("context.signals", "must be a JSON object of signals by name")
@@ -84,10 +86,12 @@ def read_context(feature_set: FeatureSet, context: Mapping[str, Any]) -> Context
     for name, signal in known.items():
         levels[name] = 0.0
         if name in context:
-            value = _number(context[name], f"context.{name}")
+            value = _finite(context[name])
+            if value is None:
+                raise ContextError(f"context.{name}", NO_NUMBER)
             seen = _Seen({"value": value, "source": CALLER, "observed_at": now}, now_us, None)
         elif name in given:
-            seen = _seen(given[name], f"context.signals.{name}")
+            seen = _seen(given[name], name)
         else:
             imputed |= feature_set.readers[name]
             continue
@@ -169,42 +173,39 @@ class _Seen(NamedTuple):
     expires_us: int | None
 
 
-def _seen(given: Any, path: str) -> _Seen:
-    if not isinstance(given, Mapping):
-        raise ContextError(path, "must be a JSON object with value, source and observed_at")
+def _seen(given: Any, name: str) -> _Seen:
+    if type(given) is not dict and not isinstance(given, Mapping):
+        raise ContextError(f"context.signals.{name}", "must be a JSON object with value, source and observed_at")
     for key in ("value", "source", "observed_at"):
         if key not in given:
-            raise ContextError(f"{path}.{key}", "is missing")
-    if not isinstance(given["source"], str):
-        raise ContextError(f"{path}.source", "must be text")
-    entry = {
-        "value": _number(given["value"], f"{path}.value"),
-        "source": given["source"],
-        "observed_at": given["observed_at"],
-    }
-    observed_us = _time(entry["observed_at"], f"{path}.observed_at")
-    if given.get("token_expires_at") is None:
+            raise ContextError(f"context.signals.{name}.{key}", "is missing")
+    number, source, observed_at, expires_at = (
+        _finite(given["value"]),
+        given["source"],
+        given["observed_at"],
+        given.get("token_expires_at"),
+    )
+    if number is None:
+        raise ContextError(f"context.signals.{name}.value", NO_NUMBER)
+    if not isinstance(source, str):
+        raise ContextError(f"context.signals.{name}.source", "must be text")
+    entry = {"value": number, "source": source, "observed_at": observed_at}
+    observed_us = _time(observed_at, name, ".observed_at")
+    if expires_at is None:
         return _Seen(entry, observed_us, None)
-    entry["token_expires_at"] = given["token_expires_at"]
-    return _Seen(entry, observed_us, _time(entry["token_expires_at"], f"{path}.token_expires_at"))
+    entry["token_expires_at"] = expires_at
+    return _Seen(entry, observed_us, _time(expires_at, name, ".token_expires_at"))
 
 
 # The times of a person's signals come with every call until a source reports again.
 _known_time = lru_cache(maxsize=8192)(parse_time)
 
 
-def _time(value: Any, path: str) -> int:
+def _time(value: Any, name: str, member: str) -> int:
     try:
         return _known_time(value) if isinstance(value, str) else parse_time(value)
     except ValueError as error:
-        raise ContextError(path, str(error)) from None
-
-
-def _number(value: Any, path: str) -> float:
-    number = _finite(value)
-    if number is None:
-        raise ContextError(path, "must be a finite number")
-    return number
+        raise ContextError(f"context.signals.{name}{member}" if name else f"context{member}", str(error)) from None
 
 
 def _between(key: str, value: Any, low: float, high: float) -> float:
@@ -215,6 +216,8 @@ def _between(key: str, value: Any, low: float, high: float) -> float:
 
 
 def _finite(value: Any) -> float | None:
+    if type(value) is float:
+        return value if math.isfinite(value) else None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
