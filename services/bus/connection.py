@@ -1,7 +1,6 @@
 """One NATS connection that reconnects for ever, and JetStream's JSON API over it."""
 
 import asyncio
-import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Self
@@ -9,7 +8,7 @@ from typing import Any, Self
 import orjson
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.errors import ConnectionClosedError, Error, NoRespondersError, OutboundBufferLimitError
+from nats.errors import ConnectionClosedError, NoRespondersError, OutboundBufferLimitError
 from nats.errors import TimeoutError as NatsTimeout
 
 from services.bus.client import FastClient
@@ -52,15 +51,21 @@ class Connection:
             ping_interval=10,
             flush_timeout=ATTEMPT_S,
         )
+        task = asyncio.ensure_future(connecting)
+        opened = False
         try:
-            await asyncio.wait_for(connecting, timeout)
-        except (TimeoutError, OSError, Error) as problem:
-            why = link.last_error or problem
-            await link.close()
-            raise BusUnavailable(f"no NATS server at {link.url} ({why}); start it with `tipstream up`") from problem
-        except asyncio.CancelledError:
-            await link.close()
-            raise
+            await asyncio.wait({task}, timeout=timeout)
+            opened = task.done() and task.exception() is None
+        finally:
+            if not opened:
+                # As with a reconnect in `FastClient.end`: one cancellation may get lost.
+                while not task.done():
+                    task.cancel()
+                    await asyncio.wait({task}, timeout=0.1)
+                await link.close()
+        if not opened:
+            why = link.last_error or (None if task.cancelled() else task.exception())
+            raise BusUnavailable(f"no NATS server at {link.url} ({why}); start it with `tipstream up`")
         link._up.set()
         return link
 
@@ -134,9 +139,8 @@ class Connection:
 
     async def close(self) -> None:
         """End for good; hooks run, waiting calls raise BusClosed."""
-        with contextlib.suppress(Error, OSError):
-            await self.nc.close()
         await self._on_closed()
+        await self.nc.end()
 
     def closed_error(self) -> BusClosed:
         """What a call on a closed connection raises."""
