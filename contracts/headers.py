@@ -27,6 +27,8 @@ def valid_traceparent(value: str | None) -> str | None:
 
 def to_header(value: str) -> str:
     """A header value in visible ASCII."""
+    if value.isascii() and value.isalnum():
+        return value
     return quote(value, safe=_SAFE)
 
 

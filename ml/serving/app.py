@@ -171,8 +171,8 @@ def create_app(settings: Settings, *, bus: Bus | None = None, on_end: Callable[[
     for kind in (ReadModelMissing, BusUnavailable, OutboxBroken):
         app.add_exception_handler(kind, _unavailable)
     app.add_middleware(RefusalCount)
-    app.add_route("/health", get_health, methods=["GET"])
     app.add_route("/score", _keyed(post_score), methods=["POST"])
+    app.add_route("/health", get_health, methods=["GET"])
     app.add_route(f"/stats/{USER_ID}", _keyed(get_stats), methods=["GET"])
     app.add_route(f"/features/{USER_ID}", _keyed(get_features), methods=["GET"])
     app.add_route(f"/reset/{USER_ID}", _keyed(post_reset), methods=["POST"])

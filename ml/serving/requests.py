@@ -55,7 +55,7 @@ _NAMED = re.compile(r"(missing required|contains unknown) field `(?P<field>.*)`"
 async def read_body(request: Request, limit: int = MAX_BODY_BYTES) -> bytes:
     """The request's body. Raises Problem 413 above `limit` bytes, before it is read when its length is announced."""
     announced = request.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > limit:
+    if announced.isdecimal() and int(announced) > limit:
         raise _too_large(limit)
     parts, size = [], 0
     async for part in request.stream():
