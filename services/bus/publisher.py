@@ -122,7 +122,8 @@ class Publisher:
             self._commits[ticket] = future
             try:
                 if await self._send_batch(messages, f"{self._inbox}.{ticket}"):
-                    answer = await asyncio.wait_for(future, COMMIT_S)
+                    async with asyncio.timeout(COMMIT_S):
+                        answer = await future
                     break
             except (TimeoutError, BusUnavailable):
                 continue

@@ -73,8 +73,10 @@ class Pull:
     async def next(self) -> list[Recorded]:
         """What has arrived, in order, waiting a little when nothing has; may be empty."""
         if not self._ready.is_set() and self.broken is None:
+            # Not `wait_for`: before Python 3.12 it loses a cancellation that comes as the event is set.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ready.wait(), TICK_S)
+                async with asyncio.timeout(TICK_S):
+                    await self._ready.wait()
         self._ready.clear()
         batch, self._buffer, self._bytes = self._buffer, [], 0
         await self._ask()
