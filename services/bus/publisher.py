@@ -122,8 +122,7 @@ class Publisher:
             self._commits[ticket] = future
             try:
                 if await self._send_batch(messages, f"{self._inbox}.{ticket}"):
-                    async with asyncio.timeout(COMMIT_S):
-                        answer = await future
+                    answer = await asyncio.wait_for(future, COMMIT_S)
                     break
             except (TimeoutError, BusUnavailable):
                 continue

@@ -1,4 +1,7 @@
-"""What only a real server can do: die, freeze, come back, lose a consumer. Nothing is lost or counted twice."""
+"""What only a real server can do: die, freeze, come back, lose a consumer. Nothing is lost or counted twice.
+
+Longer than 350 lines because each way to lose a server is held beside the others, on the same follower.
+"""
 
 import asyncio
 import logging
