@@ -1,6 +1,5 @@
 """Fixtures for every test: a real nats-server on a free port, and the bus in both its forms."""
 
-import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,17 +9,6 @@ from services.bus.jetstream import JetStreamBus
 from services.bus.memory import MemoryBus
 from tests.servers import NatsServer
 from tests.waiting import ManualClock
-
-DROPPED = r"ignore:Exception ignored in. <(function StreamWriter|function _SelectorTransport|socket)"
-"""nats-py drops the socket of an attempt that a lost server or another reconnect cuts short; it is closed when it is
-collected, which asyncio reports as unclosed. Only for tests with a server of their own, which they kill."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """See `DROPPED`."""
-    for item in items:
-        if "nats_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.filterwarnings(f"{DROPPED}:pytest.PytestUnraisableExceptionWarning"))
 
 
 @pytest.fixture
@@ -32,8 +20,6 @@ def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     server.start()
     yield server
     server.kill()
-    # Sockets that nats-py dropped are reported here, by the test that they belong to.
-    gc.collect()
 
 
 @pytest.fixture
