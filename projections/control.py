@@ -42,6 +42,14 @@ class View(msgspec.Struct, tag_field="op", tag="view"):
     limit: int = 1000
 
 
+class Report(msgspec.Struct, tag_field="op", tag="report"):
+    """A named report with its parameters: its first `limit` rows, or all of them."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+    limit: int | None = None
+
+
 class Sql(msgspec.Struct, tag_field="op", tag="sql"):
     """One SELECT in a person's name."""
 
@@ -49,7 +57,7 @@ class Sql(msgspec.Struct, tag_field="op", tag="sql"):
     actor: str
 
 
-Question = Status | Digest | Switch | View | Sql
+Question = Status | Digest | Switch | View | Report | Sql
 _questions = msgspec.json.Decoder(Question)
 
 

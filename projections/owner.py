@@ -15,8 +15,20 @@ from typing import Any, Protocol
 from contracts.envelope import Recorded
 from contracts.errors import TipstreamError
 from projections.checkpoint import StreamState
-from projections.control import BadQuestion, Digest, Question, Sql, Switch, View, read_question, write_answer
+from projections.control import (
+    AnswerTooLarge,
+    BadQuestion,
+    Digest,
+    Question,
+    Report,
+    Sql,
+    Switch,
+    View,
+    read_question,
+    write_answer,
+)
 from projections.projector import ProjectionStopped, Projector
+from projections.reports.registry import report_of
 from projections.sinks.duckdb import DuckdbSink
 from projections.sinks.versions import OpenVersion, Versions, prepare_proof
 from projections.sql.records import Result
@@ -117,6 +129,8 @@ class Owner:
                 return await self._switch(version)
             case View(name, limit):
                 return await self._view(name, limit)
+            case Report(name, parameters, limit):
+                return await self._report(name, parameters, limit)
             case Sql(sql, actor):
                 return await self._sql(sql, actor)
             case _:
@@ -159,6 +173,17 @@ class Owner:
             raise BadQuestion(f"limit is {limit}; 1 to {MOST_ROWS} rows can be asked for")
         columns, rows = await asyncio.to_thread(sink.view, name, limit)
         return {"columns": columns, "rows": [dict(zip(columns, row, strict=True)) for row in rows]}
+
+    async def _report(self, name: str, parameters: dict[str, Any], limit: int | None) -> dict[str, Any]:
+        sink, report = self._duckdb(), report_of(name)
+        values = report.bind(parameters)
+        if limit is not None and not 1 <= limit <= MOST_ROWS:
+            raise BadQuestion(f"limit is {limit}; 1 to {MOST_ROWS} rows can be asked for")
+        most = MOST_ROWS + 1 if limit is None else limit
+        columns, rows = await asyncio.to_thread(sink.report, report, values, most)
+        if len(rows) > MOST_ROWS:
+            raise AnswerTooLarge(f"report {name} has more than {MOST_ROWS} rows; ask for fewer")
+        return {"columns": columns, "rows": rows}
 
     async def _sql(self, sql: str, actor: str) -> dict[str, Any]:
         door = self.live.door
@@ -229,5 +254,5 @@ class Owner:
     def _duckdb(self) -> DuckdbSink:
         sink = self.live.version.sink
         if not isinstance(sink, DuckdbSink):
-            raise BadQuestion(f"{self.projection} has no views; ask tipstream.ctl.analytics")
+            raise BadQuestion(f"{self.projection} has no views and reports; ask tipstream.ctl.analytics")
         return sink

@@ -21,6 +21,7 @@ from projections.folds.changes import Row, TableBatch
 from projections.folds.projection import FOLD_VERSION
 from projections.folds.tables import Kind, Table, tables_of
 from projections.projector import SinkBusy
+from projections.reports.report import Report
 from projections.sinks.digests import Digests, digests_of
 from projections.sinks.duckdb_views import VIEW_BY_NAME, VIEWS
 
@@ -121,14 +122,22 @@ class DuckdbSink:
         view = VIEW_BY_NAME.get(name)
         if view is None:
             raise UnknownView(f"there is no view {name[:80]!r}; there are {', '.join(VIEW_BY_NAME)}")
-        with self.cursor() as cursor:
-            cursor.execute(f"SELECT * FROM {view.name} ORDER BY {view.order} LIMIT {limit:d}")
-            return [column[0] for column in cursor.description or ()], cursor.fetchall()
+        return self._first(limit, f"SELECT * FROM {view.name} ORDER BY {view.order}", {})
+
+    def report(self, report: Report, values: Mapping[str, Any], limit: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Columns and the first rows of a report in its own order; `values` are bound by the report."""
+        return self._first(limit, f"SELECT * FROM ({report.sql}) ORDER BY {report.order}", values)
 
     def close(self) -> None:
         """Give the file up, all of it in one file again."""
         self._writer.close()
         self.connection.close()
+
+    def _first(self, limit: int, query: str, values: Mapping[str, Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
+        with self.cursor() as cursor:
+            cursor.execute("BEGIN TRANSACTION READ ONLY")
+            cursor.execute(f"{query} LIMIT {limit:d}", values)
+            return [column[0] for column in cursor.description or ()], cursor.fetchall()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

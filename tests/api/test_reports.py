@@ -1,5 +1,11 @@
 """What the analytics and query processes answer through the API."""
 
+from datetime import UTC, datetime
+
+import pytest
+
+from services.api.admin.reports import report
+from services.bus.errors import RequestFailed
 from tests.api.callers import System
 from tests.waiting import until
 
@@ -23,7 +29,19 @@ async def test_rewards_and_data_quality_come_from_the_analytics_process(system: 
     assert day["decisions"] == 4
 
 
+async def test_a_report_is_rows_by_column(system: System) -> None:
+    await system.post("/v1/recommendations", user_id="ann")
+    await system.folded()
+    parts = system.door.app.state.parts
+    (day,) = await report(parts, "daily_reactions", since=datetime(2020, 1, 1, tzinfo=UTC), external=False)
+    assert (day["decisions"], day["reacted"]) == (1, 0)
+    assert await report(parts, "daily_reactions", external=True) == []
+    with pytest.raises(RequestFailed, match="there is no report 'luck'"):
+        await report(parts, "luck")
+
+
 async def test_sql_is_answered_within_limits_and_logged_in_the_admins_name(system: System) -> None:
+    await system.folded()
     answer = await system.post("/api/admin/sql", sql="select count(*) as tips from tips where active")
     assert (answer["columns"], answer["rows"], answer["truncated"]) == (["tips"], [[40]], False)
     assert answer["duration_us"] > 0

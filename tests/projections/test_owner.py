@@ -17,6 +17,8 @@ from projections.folds.changes import Change
 from projections.folds.projection import State, advance, fold
 from projections.owner import NoSuchVersion, NotFolded, Owner
 from projections.projector import SinkFailed
+from projections.reports.registry import REPORTS
+from projections.reports.report import BadParameter, Report, UnknownReport
 from projections.sinks.duckdb import UnknownView
 from projections.sinks.memory import MemorySink
 from projections.sinks.sqlite import SqliteSink
@@ -260,6 +262,37 @@ async def test_views_are_rows_by_name_with_times_in_utc(tmp_path: Path) -> None:
             await ask(owner, "view", name="rewards", limit=0)
 
 
+async def test_reports_are_columns_and_rows_by_name_with_bound_parameters(tmp_path: Path) -> None:
+    async with owning(tmp_path, stream_of(log_of(30)), "analytics") as owner:
+        await owner.live.projector.wait_for(61)
+        since = {"since": "2026-03-02T00:00:00Z"}
+        daily = await ask(owner, "report", name="daily_reactions", parameters=since)
+        assert daily["columns"][:3] == ["day", "decisions", "reacted"]
+        assert [row[:3] for row in daily["rows"]] == [["2026-03-02", 10, 10]]
+        (first,) = (await ask(owner, "report", name="daily_reactions", limit=1))["rows"]
+        assert first[:3] == ["2026-03-01", 20, 20]
+        with pytest.raises(UnknownReport, match="there is no report 'tips'"):
+            await ask(owner, "report", name="tips")
+        with pytest.raises(BadParameter, match="no parameter 'day'"):
+            await ask(owner, "report", name="daily_reactions", parameters={"day": "2026-03-02"})
+        with pytest.raises(BadQuestion, match="limit is 0"):
+            await ask(owner, "report", name="daily_reactions", limit=0)
+
+
+async def test_a_report_that_no_message_can_carry_is_refused_instead_of_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = Report(name="every", sql="SELECT range, repeat('x', 100) FROM range(20000)", order="range", comment="Wide.")
+    monkeypatch.setitem(REPORTS, "every", every)
+    async with owning(tmp_path, stream_of(log_of(1)), "analytics") as owner:
+        with pytest.raises(AnswerTooLarge, match="ask for fewer rows"):
+            await ask(owner, "report", name="every")
+        assert len((await ask(owner, "report", name="every", limit=100))["rows"]) == 100
+        monkeypatch.setattr("projections.owner.MOST_ROWS", 50)
+        with pytest.raises(AnswerTooLarge, match="report every has more than 50 rows"):
+            await ask(owner, "report", name="every")
+
+
 async def test_an_answer_that_no_message_can_carry_is_refused(tmp_path: Path) -> None:
     async with owning(tmp_path, stream_of(log_of(3000)), "analytics") as owner:
         await owner.live.projector.wait_for(6001)
@@ -275,7 +308,9 @@ async def test_an_answer_that_no_message_can_carry_is_refused(tmp_path: Path) ->
         (b'{"op": "drop"}', "Invalid value 'drop'"),
         (b'{"op": "switch"}', "missing required field `version`"),
         (b'{"op": "switch", "version": "2"}', "Expected `int`, got `str`"),
-        (b'{"op": "view", "name": "rewards"}', "sqlite has no views"),
+        (b'{"op": "view", "name": "rewards"}', "sqlite has no views and reports"),
+        (b'{"op": "report", "name": "daily_reactions"}', "sqlite has no views and reports"),
+        (b'{"op": "report", "name": "x", "parameters": 1}', "Expected `object`, got `int`"),
         (b'{"op": "sql", "sql": "select 1", "actor": "me"}', "sqlite answers no SQL"),
     ],
 )

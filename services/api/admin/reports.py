@@ -70,6 +70,14 @@ async def view(parts: Parts, name: str, limit: int) -> Rows:
     return rows
 
 
+async def report(parts: Parts, name: str, *, limit: int | None = None, **parameters: Any) -> Rows:
+    """A named report's rows (`projections/reports`), the first `limit` or all. Raises BusUnavailable, RequestFailed."""
+    asked = {"name": name, "parameters": parameters, "limit": limit}
+    answer = await ask(parts.link, "analytics", "report", timeout=ANSWER_S, **asked)
+    columns: list[str] = answer["columns"]
+    return [dict(zip(columns, row, strict=True)) for row in answer["rows"]]
+
+
 def experiments(parts: Parts) -> Rows:
     """Rows of experiments."""
     return [present(EXPERIMENTS, row) for row in parts.read_model.experiments()]
