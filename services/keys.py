@@ -66,7 +66,7 @@ def signing_seed(settings: Settings) -> bytes:
     Raises `KeyFileError`.
     """
     path = settings.keys_dir / "signing.key"
-    text = _load_or_create(path, lambda: base64.b64encode(secrets.token_bytes(SEED_BYTES)).decode())
+    text = load_or_create(path, lambda: base64.b64encode(secrets.token_bytes(SEED_BYTES)).decode())
     try:
         seed = base64.b64decode(text, validate=True)
     except binascii.Error:
@@ -92,13 +92,14 @@ def _shown_mark(path: Path, value: str) -> Path:
 def _chosen(given: SecretStr | None, path: Path) -> str:
     if given is not None:
         return given.get_secret_value()
-    text = _load_or_create(path, lambda: secrets.token_urlsafe(24))
+    text = load_or_create(path, lambda: secrets.token_urlsafe(24))
     if not text:
         raise KeyFileError(f"{path} is empty; delete it to have a new one made")
     return text
 
 
-def _load_or_create(path: Path, make: Callable[[], str]) -> str:
+def load_or_create(path: Path, make: Callable[[], str]) -> str:
+    """The text of a key file, made when absent; two who make it at once read the same. Raises `KeyFileError`."""
     if not path.exists():
         _create(path, f"{make()}\n".encode())
     try:

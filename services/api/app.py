@@ -10,11 +10,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from projections.queries import ReadModel
-from services.api import health, ml_proxy, public
+from services.accounts.accounts import Accounts
+from services.accounts.tickets import Tickets
+from services.api import health, login, ml_proxy, public
 from services.api.admin import routes as admin
 from services.api.body_limit import BodyLimit
 from services.api.condition import Watch
 from services.api.errors import ProblemDocument, install_errors
+from services.api.gate import Gate
 from services.api.parts import Parts
 from services.api.stream_link import StreamLink
 from services.bootstrap import Bus
@@ -37,7 +40,9 @@ def create_app(
         async with scorer_client(settings.scorer_base, app.state.secrets.api_key, scorer_transport) as scorer:
             read_model = ReadModel(settings.home)
             recommender = Recommender(read_model, ScorerClient(scorer))
-            app.state.parts = Parts(settings, link, read_model, scorer, recommender)
+            app.state.parts = Parts(
+                settings, link, read_model, scorer, recommender, app.state.accounts, app.state.tickets
+            )
             app.state.watch = Watch(app.state.parts)
             if bus is None:
                 link.start()
@@ -56,11 +61,16 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.secrets = load_secrets(settings)
+    app.state.accounts = Accounts(settings.home)
+    app.state.accounts.ensure_admin(app.state.secrets.admin_password)
+    app.state.tickets = Tickets(settings.keys_dir)
+    app.state.failures = login.Failures()
     app.add_middleware(BodyLimit)
+    # The last one added is the first to be asked.
+    app.add_middleware(Gate)
     install_errors(app)
-    for router in (public.router, health.router, admin.router, ml_proxy.router):
+    for router in (public.router, health.router, login.router, admin.router, ml_proxy.router):
         app.include_router(router)
-    app.add_api_route("/", _index, include_in_schema=False)
     _describe_problems(app)
     return app
 
@@ -79,10 +89,6 @@ def run_api(settings: Settings) -> None:
         server_header=False,
         timeout_graceful_shutdown=STOP_S,
     )
-
-
-async def _index() -> dict[str, str]:
-    return {"name": "tipstream", "documentation": "/docs", "openapi": "/openapi.json", "health": "/api/health"}
 
 
 def _describe_problems(app: FastAPI) -> None:

@@ -3,13 +3,13 @@
 import httpx
 from fastapi import APIRouter, Depends, Request, Response
 
+from services.api.admin.actor import require
 from services.api.errors import ADMIN_PROBLEMS
 from services.api.parts import PartsOf
-from services.auth import require_admin
 from services.paths import THE_REST
 from services.problems import Problem
 
-router = APIRouter(prefix="/api/ml", tags=["scorer"], dependencies=[Depends(require_admin)], responses=ADMIN_PROBLEMS)
+router = APIRouter(prefix="/api/ml", tags=["scorer"], dependencies=[Depends(require("view"))], responses=ADMIN_PROBLEMS)
 
 READS = frozenset({"stats", "features", "health", "metrics"})
 WRITES = frozenset({"score", "reset"})
@@ -22,7 +22,7 @@ async def get_from_scorer(path: str, request: Request, parts: PartsOf) -> Respon
     return await _pass(request, parts.scorer, READS)
 
 
-@router.post(f"/{THE_REST}")
+@router.post(f"/{THE_REST}", dependencies=[Depends(require("operate"))])
 async def post_to_scorer(path: str, request: Request, parts: PartsOf) -> Response:
     """`score` and `reset/{user_id}` of the scorer."""
     return await _pass(request, parts.scorer, WRITES)

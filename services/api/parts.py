@@ -8,6 +8,8 @@ from fastapi import Depends, Header, Request
 
 from contracts.headers import valid_traceparent
 from projections.queries import ReadModel
+from services.accounts.accounts import Accounts
+from services.accounts.tickets import Tickets
 from services.api.stream_link import StreamLink
 from services.recommender.recommender import Recommender
 from services.settings import Settings
@@ -15,13 +17,15 @@ from services.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The stream, the read model, the scorer (an HTTP client with its key) and what joins them."""
+    """The stream, the read model, the scorer (an HTTP client with its key), what joins them, and who may come in."""
 
     settings: Settings
     link: StreamLink
     read_model: ReadModel
     scorer: httpx.AsyncClient
     recommender: Recommender
+    accounts: Accounts
+    tickets: Tickets
 
 
 def parts_of(request: Request) -> Parts:

@@ -11,8 +11,16 @@ from fastapi.routing import iter_route_contexts
 from services.paths import THE_REST, USER_ID
 from tests.api.callers import API_KEY, PASSWORD, Door
 
-OPEN = {"/", "/api/health", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
-PLACES = {USER_ID: "ada", THE_REST: "stats/ada", "{replay_id}": "r", "{query_id}": "q", "{seq}": "1"}
+OPEN = {"/login", "/api/health", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
+PLACES = {
+    USER_ID: "ada",
+    THE_REST: "stats/ada",
+    "{replay_id}": "r",
+    "{query_id}": "q",
+    "{seq}": "1",
+    "{name}": "n",
+    "{key_id}": "k",
+}
 
 
 def routes_of(app: FastAPI) -> Iterator[tuple[str, str]]:
@@ -81,11 +89,16 @@ async def test_a_browser_on_another_site_cannot_change_anything(door: Door) -> N
 
 
 async def test_open_routes_need_no_key_and_an_unknown_one_is_a_problem_document(door: Door) -> None:
-    for path in ("/", "/docs", "/openapi.json"):
+    for path in ("/login", "/docs", "/openapi.json"):
         assert (await door.stranger.get(path)).status_code == 200
-    answer = await door.stranger.get("/nowhere")
-    assert answer.status_code == 404
-    assert answer.headers["content-type"] == "application/problem+json"
+    for client, path, status in (
+        (door.stranger, "/v1/nowhere", 404),
+        (door.stranger, "/nowhere", 401),
+        (door.admin, "/nowhere", 404),
+    ):
+        answer = await client.get(path)
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
 
 
 async def test_openapi_describes_each_route_and_its_problems(door: Door) -> None:

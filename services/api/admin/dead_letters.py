@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from contracts.events.admin import DeadLetterSkipped
 from contracts.events.base import MAX_INTEGER
 from projections.folds.tables import DEAD_LETTERS
-from services.api.admin.actor import Actor
+from services.api.admin.actor import Operator
 from services.api.admin.commands import Commanded, Reason, command
 from services.api.admin.rows import present, row_model
 from services.api.parts import Parts, PartsOf
@@ -23,7 +23,7 @@ def get_dead_letters(parts: PartsOf, limit: Annotated[int, Query(ge=1, le=1000)]
 
 @router.post("/{seq}/skip", status_code=202)
 async def post_skip(
-    seq: Annotated[int, Path(ge=1, le=MAX_INTEGER)], parts: PartsOf, actor: Actor, reason: Reason | None = None
+    seq: Annotated[int, Path(ge=1, le=MAX_INTEGER)], parts: PartsOf, actor: Operator, reason: Reason | None = None
 ) -> Commanded:
     """Put a dead letter aside; it stays in the log and in the table, marked."""
     return await skip(parts, seq, actor, reason.reason if reason else None)

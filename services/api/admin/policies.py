@@ -10,7 +10,7 @@ from contracts.events.base import Name, Part, SignedEvent, Text
 from ml.policies.params import ParamsError, PolicyParams
 from ml.policies.registry import POLICIES
 from projections.folds.tables import POLICIES as TABLE
-from services.api.admin.actor import Actor
+from services.api.admin.actor import Operator
 from services.api.admin.commands import Commanded, command
 from services.api.admin.rows import present, row_model
 from services.api.parts import Parts, PartsOf
@@ -36,7 +36,7 @@ def get_policies(parts: PartsOf) -> list[dict[str, Any]]:
 
 
 @router.post("", status_code=202)
-async def post_policy(change: PolicyChange, parts: PartsOf, actor: Actor) -> Commanded:
+async def post_policy(change: PolicyChange, parts: PartsOf, actor: Operator) -> Commanded:
     """Enable, disable, shadow or promote a policy."""
     return await change_policy(parts, change, actor)
 

@@ -11,7 +11,7 @@ from contracts.events.base import Id, Part, Position, Text
 from contracts.times import Moment
 from projections.folds.tables import REPLAYS
 from projections.replay import BadBound, last_seq_of, plan_replay
-from services.api.admin.actor import Actor
+from services.api.admin.actor import Operator
 from services.api.admin.commands import command
 from services.api.admin.rows import present, row_model
 from services.api.parts import Parts, PartsOf
@@ -66,7 +66,9 @@ class ReplayPlan(BaseModel):
 
 
 @router.post("", status_code=202, responses={200: {"model": ReplayPlan, "description": "the plan of a dry run"}})
-async def post_replay(order: ReplayOrder, parts: PartsOf, actor: Actor, response: Response) -> ReplayAsked | ReplayPlan:
+async def post_replay(
+    order: ReplayOrder, parts: PartsOf, actor: Operator, response: Response
+) -> ReplayAsked | ReplayPlan:
     """Ask for a replay; with `dry_run` only what it would touch is answered, with 200."""
     if not order.dry_run:
         return await ask_for_replay(parts, order, actor)

@@ -2,10 +2,23 @@
 
 from fastapi import APIRouter, Depends
 
-from services.api.admin import dead_letters, policies, replays, reports, saved_queries, sql, status, tips, users
+from services.api.admin import (
+    accounts,
+    dead_letters,
+    policies,
+    replays,
+    reports,
+    saved_queries,
+    sql,
+    status,
+    tips,
+    users,
+)
+from services.api.admin.actor import require
 from services.api.errors import ADMIN_PROBLEMS
-from services.auth import require_admin
 
-router = APIRouter(prefix="/api/admin", tags=["admin"], dependencies=[Depends(require_admin)], responses=ADMIN_PROBLEMS)
-for module in (status, policies, tips, users, replays, dead_letters, saved_queries, reports, sql):
+router = APIRouter(
+    prefix="/api/admin", tags=["admin"], dependencies=[Depends(require("view"))], responses=ADMIN_PROBLEMS
+)
+for module in (status, accounts, policies, tips, users, replays, dead_letters, saved_queries, reports, sql):
     router.include_router(module.router)

@@ -8,7 +8,7 @@ from pydantic import StringConstraints
 from contracts.events.admin import QueryDeleted, QuerySaved
 from contracts.events.base import Id, Part
 from projections.folds.tables import SAVED_QUERIES
-from services.api.admin.actor import Actor
+from services.api.admin.actor import Analyst
 from services.api.admin.commands import Commanded, command
 from services.api.admin.rows import present, row_model
 from services.api.parts import Parts, PartsOf
@@ -39,13 +39,13 @@ def get_saved_queries(parts: PartsOf) -> list[dict[str, Any]]:
 
 
 @router.post("", status_code=202)
-async def post_saved_query(query: QueryToSave, parts: PartsOf, actor: Actor) -> QueryKept:
+async def post_saved_query(query: QueryToSave, parts: PartsOf, actor: Analyst) -> QueryKept:
     """Keep a query, or change a kept one."""
     return await save_query(parts, query, actor)
 
 
 @router.delete("/{query_id}", status_code=202)
-async def delete_saved_query(query_id: str, parts: PartsOf, actor: Actor) -> Commanded:
+async def delete_saved_query(query_id: str, parts: PartsOf, actor: Analyst) -> Commanded:
     """Remove a kept query."""
     return await delete_query(parts, query_id, actor)
 

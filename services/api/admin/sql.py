@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from contracts.events.base import Part
-from services.api.admin.actor import Actor
+from services.api.admin.actor import Analyst
 from services.api.control import ask
 from services.api.parts import Parts, PartsOf
 from services.bus.errors import RequestFailed
@@ -35,7 +35,7 @@ class Result(BaseModel):
 
 
 @router.post("")
-async def post_sql(statement: Statement, parts: PartsOf, actor: Actor) -> Result:
+async def post_sql(statement: Statement, parts: PartsOf, actor: Analyst) -> Result:
     """Run one SELECT within the query process's limits of time and rows."""
     return await run_sql(parts, statement.sql, actor)
 

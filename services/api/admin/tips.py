@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from contracts.events.base import Id, Part, Text
 from contracts.events.catalog import TipPublished, TipRetired
 from projections.folds.tables import TIPS
-from services.api.admin.actor import Actor
+from services.api.admin.actor import Operator
 from services.api.admin.commands import Commanded, command
 from services.api.admin.rows import present, row_model
 from services.api.parts import Parts, PartsOf
@@ -30,13 +30,13 @@ def get_tips(parts: PartsOf, active: bool | None = None) -> list[dict[str, Any]]
 
 
 @router.post("", status_code=202)
-async def post_tip(tip: TipPublished, parts: PartsOf, actor: Actor) -> Commanded:
+async def post_tip(tip: TipPublished, parts: PartsOf, actor: Operator) -> Commanded:
     """Publish a tip, or change one by its id."""
     return await command(parts, tip, actor)
 
 
 @router.post("/retired", status_code=202)
-async def post_retired(retirement: Retirement, parts: PartsOf, actor: Actor) -> Commanded:
+async def post_retired(retirement: Retirement, parts: PartsOf, actor: Operator) -> Commanded:
     """Retire a tip; what was learned from it stays."""
     return await retire(parts, retirement, actor)
 

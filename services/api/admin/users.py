@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from contracts.events.admin import BanditReset
 from projections.folds.tables import BANDIT_STATS, FEATURE_HISTORY, ONLINE_FEATURES, TIP_SCORES, USERS
-from services.api.admin.actor import Actor
+from services.api.admin.actor import Operator
 from services.api.admin.commands import Commanded, Reason, command
 from services.api.admin.rows import present, row_model
 from services.api.parts import Parts, PartsOf
@@ -43,7 +43,7 @@ def get_users(
 
 
 @router.post(f"/{USER_ID}/reset", status_code=202)
-async def post_reset(user_id: UserInPath, parts: PartsOf, actor: Actor, reason: Reason | None = None) -> Commanded:
+async def post_reset(user_id: UserInPath, parts: PartsOf, actor: Operator, reason: Reason | None = None) -> Commanded:
     """Forget what was learned of a person; decisions made before are no longer learned from."""
     return await reset(parts, user_id, actor, reason.reason if reason else None)
 
