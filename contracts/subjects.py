@@ -91,12 +91,14 @@ def check_pattern(pattern: str) -> None:
 
 
 def person_filters(user_id: str) -> list[str]:
-    """The subject filters that together hold every event about one person."""
+    """The subject filters that together hold every event whose subject names one person."""
     user = encode_id(user_id)
     return [
         f"{PREFIX}.feedback.*.{user}",
         f"{PREFIX}.signal.*.{user}",
         f"{PREFIX}.scored.{user}",
         f"{PREFIX}.shadow.*.{user}",
-        f"{PREFIX}.admin.*.*.{user}",
+        # Not `admin.*.*`: a policy or a query may have the person's id for its name.
+        f"{PREFIX}.admin.bandit.reset.{user}",
+        f"{PREFIX}.admin.user.erasure_requested.{user}",
     ]

@@ -31,6 +31,11 @@ def test_a_pattern_parses_what_it_builds(identifier: str) -> None:
     assert subject in [person.replace("*", "helpful", 1) for person in person_filters(identifier)]
 
 
+def test_a_person_s_events_are_not_those_of_a_policy_of_the_same_name() -> None:
+    assert build("tips.admin.policy.enabled.{policy}", {"policy": "linucb"}) not in person_filters("linucb")
+    assert build("tips.admin.bandit.reset.{user_id}", {"user_id": "linucb"}) in person_filters("linucb")
+
+
 @pytest.mark.parametrize("identifier", ["ann", "A_b-9", "x" * 64])
 def test_a_plain_id_is_its_own_token(identifier: str) -> None:
     assert encode_id(identifier) == identifier

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Depends
 from services.api.admin import (
     accounts,
     dead_letters,
+    erasures,
     policies,
     replays,
     reports,
@@ -20,5 +21,5 @@ from services.api.errors import ADMIN_PROBLEMS
 router = APIRouter(
     prefix="/api/admin", tags=["admin"], dependencies=[Depends(require("view"))], responses=ADMIN_PROBLEMS
 )
-for module in (status, accounts, policies, tips, users, replays, dead_letters, saved_queries, reports, sql):
+for module in (status, accounts, policies, tips, users, erasures, replays, dead_letters, saved_queries, reports, sql):
     router.include_router(module.router)

@@ -1,0 +1,103 @@
+"""What an erasure takes from the log: every event whose subject names a person, and the replays asked for them."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import orjson
+
+from contracts.envelope import Recorded
+from contracts.events.admin import QuerySaved, ReplayCompleted, ReplayRequested, SqlExecuted
+from contracts.subjects import build, person_filters
+from projections.continuity import StreamRange
+
+REPLAYS_ASKED = ReplayRequested.SUBJECT.format(replay_id="*")
+QUOTING = {"statements": SqlExecuted.SUBJECT, "saved_queries": QuerySaved.SUBJECT.format(query_id="*")}
+KINDS = {"feedback": "feedback", "signal": "signals", "scored": "decisions", "shadow": "shadow_decisions"}
+
+
+class Bus(Protocol):
+    """What finding a person's events asks of the bus."""
+
+    async def info(self) -> StreamRange: ...
+    def read(
+        self, after: int, *, upto: int | None = None, subjects: Sequence[str] = ()
+    ) -> AsyncIterator[list[Recorded]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What erasing a person would take: events by kind and their bytes; `quoted` counts texts of admins and analysts
+    that hold the id and stay."""
+
+    user_id: str
+    upto_seq: int
+    events: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    quoted: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """How many events would go."""
+        return sum(self.events.values())
+
+    def lines(self) -> list[str]:
+        """The plan for people."""
+        said = [f"would erase {self.total:,} events ({self.bytes:,} bytes) about {self.user_id!r:.80}; none has been"]
+        said += [f"  {count:>9,} {kind.replace('_', ' ')}" for kind, count in self.events.items()]
+        said += [f"stays: {count:,} {kind.replace('_', ' ')} that quote the id" for kind, count in self.quoted.items()]
+        return said
+
+
+async def plan_erasure(bus: Bus, user_id: str) -> Plan:
+    """What erasing a person would take as the log stands now."""
+    last, size = (await bus.info()).last_seq, 0
+    kinds: Counter[str] = Counter()
+    async for recorded in about(bus, user_id, upto=last):
+        kinds[kind_of(recorded.subject)] += 1
+        size += len(recorded.data)
+    return Plan(user_id, last, dict(sorted(kinds.items())), size, await _quoted(bus, user_id, last))
+
+
+async def about(bus: Bus, user_id: str, *, upto: int) -> AsyncIterator[Recorded]:
+    """Every event about a person up to a sequence, dead letters too; not in the order of the stream."""
+    async for batch in bus.read(0, upto=upto, subjects=person_filters(user_id)):
+        for recorded in batch:
+            yield recorded
+    ended: list[str] = []
+    async for batch in bus.read(0, upto=upto, subjects=[REPLAYS_ASKED]):
+        for recorded in batch:
+            asked = _object(recorded)
+            if asked.get("user_id") == user_id:
+                ended.append(build(ReplayCompleted.SUBJECT, {"replay_id": str(asked["replay_id"])}))
+                yield recorded
+    for subject in dict.fromkeys(ended):
+        async for batch in bus.read(0, upto=upto, subjects=[subject]):
+            for recorded in batch:
+                yield recorded
+
+
+def kind_of(subject: str) -> str:
+    """What an event about a person is called in a plan."""
+    tokens = subject.split(".")
+    if tokens[1] == "admin":
+        return {"bandit": "resets", "replay": "replays"}.get(tokens[2], "erasure_requests")
+    return KINDS[tokens[1]]
+
+
+async def _quoted(bus: Bus, user_id: str, upto: int) -> dict[str, int]:
+    found = dict.fromkeys(QUOTING, 0)
+    for kind, subject in QUOTING.items():
+        async for batch in bus.read(0, upto=upto, subjects=[subject]):
+            found[kind] += sum(user_id in str(_object(recorded).get("sql", "")) for recorded in batch)
+    return {kind: count for kind, count in found.items() if count}
+
+
+def _object(recorded: Recorded) -> dict[str, object]:
+    """A body that is a JSON object, else nothing: what is none is a dead letter."""
+    try:
+        body = orjson.loads(recorded.data)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
