@@ -75,11 +75,10 @@ def create_app(
     return app
 
 
-def run_api(settings: Settings) -> None:
+def serve(app: FastAPI, settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    settings.make_home()
     uvicorn.run(
-        create_app(settings),
+        app,
         host=settings.host,
         port=settings.port,
         loop="uvloop",

@@ -37,10 +37,10 @@ def up(
 
 
 def api() -> None:
-    """The public and admin HTTP API on TIPSTREAM_PORT."""
-    from services.api.app import run_api
+    """The HTTP API and the console on TIPSTREAM_PORT."""
+    from console.app import run_console
 
-    run_api(Settings())
+    run_console(Settings())
 
 
 def scorer() -> None:

@@ -1,0 +1,48 @@
+"""Addresses within the console: what can be seen can be linked to, filters stand in the query string."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from nicegui import ui
+
+
+def url(path: str, **values: Any) -> str:
+    """A path with the values that are set; None, False and empty ones are left out."""
+    kept = {name: _text(value) for name, value in values.items() if value not in (None, "", False)}
+    return path + (f"?{urlencode(kept)}" if kept else "")
+
+
+def user_url(user_id: str) -> str:
+    """The page of one person."""
+    return url("/admin/users", user=user_id)
+
+
+def decision_url(decision_id: str) -> str:
+    """The page that explains one decision."""
+    return url("/admin/recommendations", decision=decision_id)
+
+
+def event_url(seq: int) -> str:
+    """One event of the stream."""
+    return url("/admin/events", seq=seq)
+
+
+class Address:
+    """The filters of the page that is shown; the browser's address follows them without a reload."""
+
+    def __init__(self, path: str, **values: Any) -> None:
+        self._path = path
+        self.values = values
+
+    @property
+    def url(self) -> str:
+        return url(self._path, **self.values)
+
+    def set(self, **changes: Any) -> None:
+        """Change filters and the address."""
+        self.values |= changes
+        ui.navigate.history.replace(self.url)
+
+
+def _text(value: Any) -> str:
+    return "true" if value is True else str(value)

@@ -1,0 +1,108 @@
+"""Charts: an ECharts drawing with what it shows behind it, as a table and as CSV."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nicegui import ui
+from nicegui.events import EChartPointClickEventArguments
+
+from console.components.notice import empty
+from console.components.panel import Panel, icon_button, panel
+from console.components.table import Column, Row, Table, as_csv
+from console.theme import CHART_THEME
+
+Option = dict[str, Any]
+_GRID = {"left": 8, "right": 16, "top": 36, "bottom": 8, "containLabel": True}
+
+
+class Chart:
+    """A panel with a chart; `show` draws it anew. `option` makes the ECharts option of rows.
+
+    For screen readers the chart is an image with its title; the table behind it says the same in words.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        option: Callable[[Sequence[Row]], Option],
+        columns: Sequence[Column],
+        rows: Sequence[Row] | None = None,
+        *,
+        note: str = "",
+        height: int = 260,
+        nothing: tuple[str, str] = ("Nothing to plot yet", "It fills as events come in."),
+        on_point: Callable[[EChartPointClickEventArguments], Any] | None = None,
+    ) -> None:
+        self._option, self._columns, self._rows = option, columns, list(rows or ())
+        self._title, self._as_table = title, False
+        with panel(title, note=note) as self.panel:
+            self.chart = ui.echart({}, on_point_click=on_point, theme=CHART_THEME, renderer="canvas")
+            self.chart.style(f"height: {height}px")
+            self.chart.props["role"], self.chart.props["aria-label"] = "img", title
+            self._table = Table(columns, (), label=title, page_size=10)
+            self._empty = ui.element("div").classes("w-full")
+            with self._empty:
+                empty(*nothing, icon="bar_chart")
+            self._waiting = ui.element("div").classes("skeleton").style(f"height: {height}px")
+            with self.panel.actions:
+                self._toggle = icon_button("table_rows", f"Show {title} as a table", self._switch)
+                self._save = icon_button("download", f"Download {title} as CSV", self._download)
+        if rows is None:
+            self._place(waiting=True)
+        else:
+            self.show(rows)
+
+    @property
+    def actions(self) -> Panel:
+        """The panel, for further actions beside the title."""
+        return self.panel
+
+    def show(self, rows: Sequence[Row]) -> None:
+        """Draw these rows."""
+        self._rows = list(rows)
+        if self._rows:
+            drawn = self._option(self._rows)
+            self.chart.options.clear()
+            self.chart.options.update({"animation": False, "grid": _GRID, "aria": {"enabled": True}} | drawn)
+            self.chart.update()
+        self._table.show(self._rows)
+        self._place()
+
+    def _place(self, *, waiting: bool = False) -> None:
+        some = bool(self._rows)
+        self._waiting.visible = waiting
+        self._empty.visible = not waiting and not some
+        self.chart.visible = some and not self._as_table
+        self._table.element.visible = some and self._as_table
+        self._toggle.visible = self._save.visible = some
+
+    def _switch(self) -> None:
+        self._as_table = not self._as_table
+        icon, words = ("bar_chart", "as a chart") if self._as_table else ("table_rows", "as a table")
+        self._toggle.props["icon"] = icon
+        self._toggle.props["aria-label"] = self._toggle.props["title"] = f"Show {self._title} {words}"
+        self._toggle.update()
+        self._place()
+
+    def _download(self) -> None:
+        name = "-".join(self._title.lower().split()) + ".csv"
+        ui.download.content(as_csv(self._columns, self._rows), name, "text/csv")
+
+
+def sparkline(values: Sequence[float | None], *, label: str) -> ui.element:
+    """A line of values without axes; None leaves a gap."""
+    known = [value for value in values if value is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    span, width = (high - low) or 1.0, max(len(values) - 1, 1)
+    path, down = [], False
+    for at, value in enumerate(values):
+        if value is not None:
+            path.append(f"{'L' if down else 'M'}{at / width * 100:.2f} {26 - (value - low) / span * 24:.2f}")
+        down = value is not None
+    drawing = ui.html(
+        f'<svg viewBox="0 0 100 28" preserveAspectRatio="none" class="spark"><path d="{" ".join(path)}" fill="none" '
+        'stroke="currentColor" stroke-width="1.5" vector-effect="non-scaling-stroke"/></svg>',
+        sanitize=False,
+    )
+    drawing.props["role"], drawing.props["aria-label"] = "img", label
+    return drawing.classes("w-full")

@@ -1,0 +1,47 @@
+"""Times, durations and numbers as people read them; all times are UTC."""
+
+
+def moment(text: str | None) -> str:
+    """An RFC 3339 time to the second: `2026-11-24 02:49:38`."""
+    return text[:19].replace("T", " ") if text else "–"
+
+
+def clock(text: str | None) -> str:
+    """The time of day to the millisecond."""
+    return text[11:23].rstrip("Z") if text else "–"
+
+
+def day(text: str | None) -> str:
+    return text[:10] if text else "–"
+
+
+def duration(seconds: float | None) -> str:
+    """A time span in the unit that suits it."""
+    if seconds is None:
+        return "–"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    return "–" if share is None else f"{share * 100:.{digits}f}%"
+
+
+def count(number: int | None) -> str:
+    return "–" if number is None else f"{number:,}"
+
+
+def size(number: float | None) -> str:
+    """Bytes in the unit that suits them."""
+    if number is None:
+        return "–"
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
