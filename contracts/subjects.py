@@ -90,6 +90,17 @@ def check_pattern(pattern: str) -> None:
         raise BadSubject(f"{pattern!r:.200} is no subject pattern; write one such as tips.feedback.*.ann or tips.>")
 
 
+def matches(pattern: str, subject: str) -> bool:
+    """Whether a NATS subject filter (`*` one token, `>` the rest, at least one) takes a subject."""
+    want, have = pattern.split("."), subject.split(".")
+    if want[-1] == ">":
+        want = want[:-1]
+        have, rest = have[: len(want)], have[len(want) :]
+        if not rest:
+            return False
+    return len(want) == len(have) and all(a in ("*", b) for a, b in zip(want, have, strict=True))
+
+
 def person_filters(user_id: str) -> list[str]:
     """The subject filters that together hold every event whose subject names one person."""
     user = encode_id(user_id)

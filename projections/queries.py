@@ -106,6 +106,10 @@ class ReadModel:
         """A person's decisions, the latest first."""
         return self._select(TIP_SCORES, "WHERE user_id = ? ORDER BY seq DESC LIMIT ?", user_id, limit)
 
+    def feedback(self, seq: int) -> Row | None:
+        """One reaction, by its event's sequence."""
+        return self._first(FEEDBACK, "WHERE seq = ?", seq)
+
     def feedback_of(self, decision_id: str) -> list[Row]:
         """What came in on a decision, in stream order."""
         return self._select(FEEDBACK, "WHERE decision_id = ? ORDER BY seq", decision_id)
@@ -129,6 +133,10 @@ class ReadModel:
     def replays(self, limit: int = 1000) -> list[Row]:
         """Replays asked for, the latest first."""
         return self._select(REPLAYS, "ORDER BY requested_seq DESC LIMIT ?", limit)
+
+    def replay(self, replay_id: str) -> Row | None:
+        """One replay."""
+        return self._first(REPLAYS, "WHERE replay_id = ?", replay_id)
 
     def close(self) -> None:
         """Close the files, once no thread reads any more."""

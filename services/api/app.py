@@ -19,6 +19,7 @@ from services.api.condition import Watch
 from services.api.errors import ProblemDocument, install_errors
 from services.api.gate import Gate
 from services.api.parts import Parts
+from services.api.ring import Ring
 from services.api.stream_link import StreamLink
 from services.bootstrap import Bus
 from services.keys import load_secrets
@@ -39,18 +40,21 @@ def create_app(
         link = StreamLink(settings)
         async with scorer_client(settings.scorer_base, app.state.secrets.api_key, scorer_transport) as scorer:
             read_model = ReadModel(settings.home)
+            ring = Ring(link)
             recommender = Recommender(read_model, ScorerClient(scorer))
             app.state.parts = Parts(
-                settings, link, read_model, scorer, recommender, app.state.accounts, app.state.tickets
+                settings, link, ring, read_model, scorer, recommender, app.state.accounts, app.state.tickets
             )
             app.state.watch = Watch(app.state.parts)
             if bus is None:
                 link.start()
             else:
                 await link.use(bus)
+            ring.start()
             try:
                 yield
             finally:
+                await ring.close()
                 await link.close()
                 read_model.close()
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 from contracts.envelope import Message, Recorded
 from contracts.headers import MSG_ID
-from contracts.subjects import STREAM
+from contracts.subjects import STREAM, matches
 from contracts.times import format_time
 from services.bus.core import MAX_HEARD, Handler, check_core_subject, failure
 from services.bus.errors import BusClosed, NoAnswer, RequestFailed
@@ -14,17 +14,6 @@ from services.bus.stream import DUPLICATE_WINDOW_S, Ack, StreamInfo, check_messa
 
 MAX_PAYLOAD = 1024 * 1024
 LIST = 1000
-
-
-def matches(pattern: str, subject: str) -> bool:
-    """Whether a NATS subject filter (`*` one token, `>` the rest) takes a subject."""
-    want, have = pattern.split("."), subject.split(".")
-    if want[-1] == ">":
-        want = want[:-1]
-        have, rest = have[: len(want)], have[len(want) :]
-        if not rest:
-            return False
-    return len(want) == len(have) and all(a in ("*", b) for a, b in zip(want, have, strict=True))
 
 
 class MemoryBus:

@@ -14,8 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from contracts.envelope import Malformed, Message, Recorded
 from contracts.errors import TipstreamError
 from contracts.headers import CE_ID, CE_SPECVERSION, MSG_ID, SPECVERSION, to_header
+from contracts.lines import json_line
 from contracts.subjects import check_pattern
-from contracts.times import format_time
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
 from services.publishing import new_id, now_us
@@ -83,7 +83,7 @@ def tail(
             reading = bus.read(max(0, end - last), upto=None if follow else end, subjects=[pattern])
             async for batch in reading:
                 for recorded in batch:
-                    print(_line(recorded), flush=True)
+                    print(json_line(recorded).decode(), flush=True)
         finally:
             await bus.close()
 
@@ -91,21 +91,6 @@ def tail(
         asyncio.run(run())
     except (KeyboardInterrupt, BrokenPipeError):
         sys.stderr.close()
-
-
-def _line(recorded: Recorded) -> str:
-    try:
-        body = orjson.loads(recorded.data)
-    except ValueError:
-        body = recorded.data.decode(errors="replace")
-    shown = {
-        "seq": recorded.seq,
-        "recorded": format_time(recorded.recorded_us),
-        "subject": recorded.subject,
-        "headers": dict(recorded.headers),
-        "body": body,
-    }
-    return orjson.dumps(shown).decode()
 
 
 def import_(

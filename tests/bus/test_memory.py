@@ -1,8 +1,6 @@
 """The in-memory bus's own parts: its clock, its duplicate window, its subject filter."""
 
-import pytest
-
-from services.bus.memory import MemoryBus, matches
+from services.bus.memory import MemoryBus
 from tests.bus.messages import message, read_all
 from tests.waiting import ManualClock
 
@@ -23,22 +21,3 @@ async def test_an_id_is_known_for_ten_minutes(memory_bus: MemoryBus, clock: Manu
     clock.advance(1)
     again = await memory_bus.publish(message(1))
     assert (again.seq, again.duplicate) == (2, False)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "subject", "taken"),
-    [
-        ("tips.>", "tips.scored.ana", True),
-        ("tips.>", "tips", False),
-        (">", "a", True),
-        ("tips.*.ana", "tips.scored.ana", True),
-        ("tips.*.ana", "tips.a.b.ana", False),
-        ("tips.*", "tips.scored.ana", False),
-        ("tips.scored.ana", "tips.scored.ana", True),
-        ("tips.scored.ana", "tips.scored.ben", False),
-        ("tips.*.>", "tips.scored.ana", True),
-        ("tips.*.>", "tips.scored", False),
-    ],
-)
-def test_filters_take_subjects_as_nats_does(pattern: str, subject: str, taken: bool) -> None:
-    assert matches(pattern, subject) is taken

@@ -1,12 +1,25 @@
 """Any id becomes one token and comes back; nothing else decodes."""
 
+import asyncio
 import string
 
+import nats
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts.subjects import BadId, BadSubject, build, decode_id, encode_id, parse, person_filters
+from contracts.subjects import (
+    BadId,
+    BadSubject,
+    build,
+    check_pattern,
+    decode_id,
+    encode_id,
+    matches,
+    parse,
+    person_filters,
+)
+from tests.servers import NatsServer
 
 ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=300)
 
@@ -51,3 +64,59 @@ def test_an_impossible_id_is_refused(identifier: str) -> None:
 def test_a_token_that_encoding_would_not_write_is_refused(token: str) -> None:
     with pytest.raises(BadSubject):
         decode_id(token)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "subject", "taken"),
+    [
+        ("tips.>", "tips.scored.ana", True),
+        ("tips.>", "tips", False),
+        (">", "a", True),
+        ("tips.*.ana", "tips.scored.ana", True),
+        ("tips.*.ana", "tips.a.b.ana", False),
+        ("tips.*", "tips.scored.ana", False),
+        ("tips.scored.ana", "tips.scored.ana", True),
+        ("tips.scored.ana", "tips.scored.ben", False),
+        ("tips.*.>", "tips.scored.ana", True),
+        ("tips.*.>", "tips.scored", False),
+    ],
+)
+def test_filters_take_subjects_as_nats_does(pattern: str, subject: str, taken: bool) -> None:
+    assert matches(pattern, subject) is taken
+
+
+tokens = st.sampled_from(["tips", "a", "b", "~YQ", "_", "-1"])
+subject_texts = st.lists(tokens, min_size=1, max_size=4).map(".".join)
+pattern_texts = st.builds(
+    lambda start, end: ".".join([*start, *end]),
+    st.lists(st.one_of(tokens, st.just("*")), min_size=0, max_size=4),
+    st.sampled_from([[], [">"]]),
+).filter(bool)
+
+
+@given(st.sets(pattern_texts, min_size=1, max_size=20), st.sets(subject_texts, min_size=1, max_size=20))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_pattern_takes_what_a_nats_server_delivers_on_it(
+    nats_server: NatsServer, patterns: set[str], sent: set[str]
+) -> None:
+    async def delivered() -> set[tuple[str, str]]:
+        nc = await nats.connect(nats_server.url)
+        try:
+            subscriptions = {pattern: await nc.subscribe(pattern) for pattern in patterns}
+            end = await nc.subscribe("the.end")
+            for subject in [*sent, "the.end"]:
+                await nc.publish(subject, b"")
+            # A server delivers in order, but may answer a flush before it.
+            await end.next_msg(timeout=10)
+            found = set()
+            for pattern, subscription in subscriptions.items():
+                while subscription.pending_msgs:
+                    found.add((pattern, (await subscription.next_msg()).subject))
+            return {(pattern, subject) for pattern, subject in found if subject != "the.end"}
+        finally:
+            await nc.close()
+
+    for pattern in patterns:
+        check_pattern(pattern)
+    taken = {(pattern, subject) for pattern in patterns for subject in sent if matches(pattern, subject)}
+    assert asyncio.run(delivered()) == taken

@@ -136,7 +136,7 @@ def replays(parts: Parts, limit: int = 100) -> list[dict[str, Any]]:
 
 def replay(parts: Parts, replay_id: str) -> dict[str, Any]:
     """One replay's row. Raises Problem 404 when it was not asked for, or not folded yet."""
-    for row in parts.read_model.replays():
-        if row["replay_id"] == replay_id:
-            return present(REPLAYS, row)
+    row = parts.read_model.replay(replay_id)
+    if row is not None:
+        return present(REPLAYS, row)
     raise Problem(404, "Not Found", "no such replay has been asked for, or not been folded yet", field="replay_id")

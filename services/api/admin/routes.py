@@ -6,6 +6,7 @@ from services.api.admin import (
     accounts,
     dead_letters,
     erasures,
+    events,
     policies,
     replays,
     reports,
@@ -21,5 +22,18 @@ from services.api.errors import ADMIN_PROBLEMS
 router = APIRouter(
     prefix="/api/admin", tags=["admin"], dependencies=[Depends(require("view"))], responses=ADMIN_PROBLEMS
 )
-for module in (status, accounts, policies, tips, users, erasures, replays, dead_letters, saved_queries, reports, sql):
+for module in (
+    status,
+    accounts,
+    events,
+    policies,
+    tips,
+    users,
+    erasures,
+    replays,
+    dead_letters,
+    saved_queries,
+    reports,
+    sql,
+):
     router.include_router(module.router)
