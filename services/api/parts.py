@@ -18,8 +18,8 @@ from services.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The stream and its last events, the read model, the scorer (an HTTP client with its key), what joins them, and who
-    may come in.
+    """The stream and its last events, the read model, the scorer (an HTTP client with its key), what joins
+    them, and who may come in.
     """
 
     settings: Settings

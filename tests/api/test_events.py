@@ -220,3 +220,17 @@ async def test_who_hangs_up_is_followed_no_more(client: httpx.AsyncClient, door:
         await Flow(answer).seqs(1)
         assert len(door.app.state.parts.ring._queues) == 1
     await until(lambda: not door.app.state.parts.ring._queues)
+
+
+async def test_the_flow_ends_when_its_key_is_revoked(client: httpx.AsyncClient, door: Door) -> None:
+    accounts = door.app.state.accounts
+    key, secret = accounts.make_key("admin", "a tail", ["view"])
+    headers = {"Authorization": f"Bearer {secret}"}
+    async with client.stream("GET", EVENTS, params={"follow": True}, headers=headers) as answer:
+        assert answer.status_code == 200
+        lines = answer.aiter_lines()
+        await anext(lines)
+        accounts.revoke_key(key.key_id)
+        async with asyncio.timeout(20):
+            async for _ in lines:
+                pass

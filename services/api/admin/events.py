@@ -18,14 +18,16 @@ from contracts.lines import body_of, json_line
 from contracts.subjects import MAX_ID_CHARS, BadSubject, check_pattern
 from contracts.times import format_time
 from services.api.admin.causes import Link, links_of
+from services.api.gate import identity_of
 from services.api.parts import Parts, PartsOf
-from services.api.ring import RING
+from services.api.ring import RING, Ring
 from services.api.sightings import EventRow, Sighting, Wanted
 from services.problems import Problem
 
 router = APIRouter(prefix="/events")
 
 STREAM_TYPE = "text/event-stream"
+ASK_S = 1.0
 Pattern = Annotated[str | None, Query(description="NATS wildcards: tips.feedback.*.ann, tips.admin.>", max_length=1000)]
 User = Annotated[str | None, Query(description="a person's id, not encoded", min_length=1, max_length=MAX_ID_CHARS)]
 
@@ -78,7 +80,7 @@ async def get_events(
     """
     wanted = wanted_by(subject, user)
     if follow or STREAM_TYPE in request.headers.get("accept", ""):
-        return EventSourceResponse(_flow(parts, wanted, last_event_id), headers={"Cache-Control": "no-store"})
+        return EventSourceResponse(_flow(request, wanted, last_event_id), headers={"Cache-Control": "no-store"})
     return await tail(parts, wanted, limit)
 
 
@@ -141,9 +143,18 @@ async def event(parts: Parts, seq: int) -> EventDetail:
     )
 
 
-async def _flow(parts: Parts, wanted: Wanted, after: int | None) -> AsyncGenerator[bytes, None]:
-    async with aclosing(parts.ring.follow(wanted, after)) as batches:
+async def _flow(request: Request, wanted: Wanted, after: int | None) -> AsyncGenerator[bytes, None]:
+    """Until the client goes, or the session or key that opened it has ended."""
+    ring: Ring = request.app.state.parts.ring
+    loop = asyncio.get_running_loop()
+    asked = loop.time()
+    async with aclosing(ring.follow(wanted, after)) as batches:
         async for batch in batches:
+            if loop.time() - asked >= ASK_S:
+                asked = loop.time()
+                identity = await asyncio.to_thread(identity_of, request.headers, request.app.state)
+                if identity is None or not identity.may("view"):
+                    return
             lines = [_sse(sighting) for sighting in batch.sightings]
             if batch.skipped:
                 said = orjson.dumps({"events": batch.skipped}).decode()
