@@ -1,10 +1,15 @@
-"""Runs one person's statement: checked, on a cursor of its own, under watch, with one record of how it ended."""
+"""Runs one person's statement: checked, on a cursor of its own, under watch, with one record of how it ended.
+
+It runs in a thread of its own, so that whoever asked gets an answer at the limit, also when nothing ends the statement
+but the end of the process.
+"""
 
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import duckdb
 
@@ -40,7 +45,7 @@ class Asked:
 class Statements:
     """All statements of one DuckDB instance; any thread may `perform`, at most `limits.concurrent` a door at a time.
 
-    `report` gets exactly one record a statement, from the thread that ran it or the watchdog's.
+    `report` gets exactly one record a statement, from the thread that asked or ran it or the watchdog's.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Statements:
         # A door of its own each, so that analysts' tools cannot keep the console waiting.
         doors: tuple[Door, ...] = ("console", "quack")
         self._slots = {door: threading.BoundedSemaphore(limits.concurrent) for door in doors}
+        self._threads = ThreadPoolExecutor(limits.concurrent * len(doors), "statement")
         # Read to its end: an answer left open is a transaction left open, and then the file is never checkpointed.
         rows = self._root.execute("SELECT current_database()").fetchall()
         self._catalog = str(rows[0][0])
@@ -68,72 +74,96 @@ class Statements:
             return self._root.cursor()
 
     def close(self) -> None:
-        """Let go of the instance; nothing may run any more."""
+        """Let go of the instance; nothing may be asked any more."""
+        self._threads.shutdown(wait=False)
         self._root.close()
 
     def perform(self, asked: Asked, work: Callable[[duckdb.DuckDBPyConnection, str], tuple[Answer, int]]) -> Answer:
-        """What `work(cursor, checked SELECT)` answers, which gives the number of rows too. Raises `SqlError`."""
-        entry = _Entry(asked, self._report)
-        try:
-            answer, rows = self._run(asked, work, lambda why: entry.close("ended", error=why))
-        except SqlError as error:
-            outcome: Outcome = "failed"
-            if isinstance(error, SqlRefused):
-                outcome = "refused"
-            elif isinstance(error, SqlTimedOut):
-                outcome = "timed_out"
-            entry.close(outcome, error=str(error))
-            raise
-        except BaseException as error:
-            entry.close("failed", error=repr(error))
-            raise
-        entry.close("ok", rows=rows)
-        return answer
+        """What `work(cursor, checked SELECT)` answers, which gives the number of rows too. Raises `SqlError`.
+
+        The limit counts from this call on, waiting for others included.
+        """
+        entry: _Entry[Answer] = _Entry(asked, self._report)
+        slots = self._slots[asked.door]
+        if not slots.acquire(timeout=asked.seconds):
+            entry.fail(SqlRefused("too many statements run at this moment; try again in a few seconds"))
+        else:
+            running = self._threads.submit(self._run, entry, work)
+            running.add_done_callback(lambda _: slots.release())
+        return entry.ended.result()
 
     def refuse(self, asked: Asked, reason: str) -> None:
         """Record what was turned away before it came to be a statement."""
-        _Entry(asked, self._report).close("refused", error=reason)
+        _Entry(asked, self._report).fail(SqlRefused(reason))
 
     def _run(
-        self,
-        asked: Asked,
-        work: Callable[[duckdb.DuckDBPyConnection, str], tuple[Answer, int]],
-        on_end: Callable[[str], None],
-    ) -> tuple[Answer, int]:
-        slots = self._slots[asked.door]
-        if not slots.acquire(timeout=asked.seconds):
-            raise SqlRefused("too many statements run at this moment; try again in a few seconds")
+        self, entry: "_Entry[Answer]", work: Callable[[duckdb.DuckDBPyConnection, str], tuple[Answer, int]]
+    ) -> None:
         try:
-            with self.cursor() as cursor, self._watchdog.watch(asked.seconds, cursor.interrupt, on_end) as running:
-                try:
-                    return work(cursor, guard.check(asked.sql, catalog=self._catalog))
-                except _BROKEN as error:
-                    self._watchdog.end(f"DuckDB broke and has to be opened again: {error}")
-                except (duckdb.Error, MemoryError) as error:
-                    if running.verdict == "time":
-                        told = f"stopped at its limit of {asked.seconds:g} s; narrow it, or aggregate before joining"
-                        raise SqlTimedOut(told) from error
-                    if running.verdict == "memory":
-                        raise SqlFailed("stopped because it took the process's memory; narrow it") from error
-                    raise SqlFailed(str(error)) from error
-        finally:
-            slots.release()
+            entry.succeed(*self._work(entry, work))
+        except BaseException as error:
+            entry.fail(error)
+
+    def _work(
+        self, entry: "_Entry[Answer]", work: Callable[[duckdb.DuckDBPyConnection, str], tuple[Answer, int]]
+    ) -> tuple[Answer, int]:
+        asked = entry.asked
+        with self.cursor() as cursor, self._watchdog.watch(entry.left(), cursor.interrupt, entry.give_up) as running:
+            try:
+                return work(cursor, guard.check(asked.sql, catalog=self._catalog))
+            except _BROKEN as error:
+                self._watchdog.end(f"DuckDB broke and has to be opened again: {error}")
+            except (duckdb.Error, MemoryError) as error:
+                if running.verdict == "time":
+                    raise SqlTimedOut(_too_long(asked)) from error
+                if running.verdict == "memory":
+                    raise SqlFailed("stopped because it took the process's memory; narrow it") from error
+                raise SqlFailed(str(error)) from error
 
 
-class _Entry:
-    """One statement's record, written once by whoever comes first: its own thread or the watchdog."""
+def _too_long(asked: Asked) -> str:
+    return f"stopped at its limit of {asked.seconds:g} s; narrow it, or aggregate before joining"
+
+
+class _Entry(Generic[Answer]):
+    """One statement's end, told once to whoever asked and to the log: by its own thread or the watchdog's."""
 
     def __init__(self, asked: Asked, report: Callable[[StatementRecord], None]) -> None:
-        self._asked = asked
+        self.asked = asked
+        self.ended: Future[Answer] = Future()
         self._report = report
         self._started_us = time.time_ns() // 1000
         self._started_ns = time.perf_counter_ns()
         self._open = threading.Lock()
 
-    def close(self, outcome: Outcome, *, rows: int | None = None, error: str | None = None) -> None:
+    def left(self) -> float:
+        """How many seconds of the limit are left."""
+        return self.asked.seconds - (time.perf_counter_ns() - self._started_ns) / 1e9
+
+    def succeed(self, answer: Answer, rows: int) -> None:
+        if self._close("ok", rows=rows):
+            self.ended.set_result(answer)
+
+    def fail(self, error: BaseException) -> None:
+        outcome: Outcome = "failed"
+        if isinstance(error, SqlRefused):
+            outcome = "refused"
+        elif isinstance(error, SqlTimedOut):
+            outcome = "timed_out"
+        if self._close(outcome, error=str(error) if isinstance(error, SqlError) else repr(error)):
+            self.ended.set_exception(error)
+
+    def give_up(self, why: str) -> None:
+        """The process ends, and this statement with it."""
+        if self._close("ended", error=why):
+            told = _too_long(self.asked) if self.left() <= 0 else f"ended with the process, try again shortly: {why}"
+            self.ended.set_exception(SqlTimedOut(told))
+
+    def _close(self, outcome: Outcome, *, rows: int | None = None, error: str | None = None) -> bool:
         if not self._open.acquire(blocking=False):
-            return
-        asked, duration_us = self._asked, (time.perf_counter_ns() - self._started_ns) // 1000
+            return False
+        asked, duration_us = self.asked, (time.perf_counter_ns() - self._started_ns) // 1000
         sql = asked.sql[: guard.LONGEST].encode(errors="replace").decode()
         error = error and error[:LONGEST_ERROR]
         self._report(StatementRecord(asked.actor, sql, asked.door, self._started_us, duration_us, rows, outcome, error))
+        return True

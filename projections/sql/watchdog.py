@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import NoReturn
 
 EXIT_STATUS = 70  # EX_SOFTWARE of sysexits.h
-PATIENCE = 0.8  # from the interrupt to the decision that it was not heard
+PATIENCE = 0.6  # from the interrupt to the decision that it was not heard
 CROWDED_PATIENCE = 0.15  # the same while memory runs out: it was seen to grow by 2.5 GB/s
-LAST_WORDS = 0.3  # for the record of the ended statement to leave the process
+LAST_WORDS = 0.8  # for the answer and the record of the ended statement to leave a busy process
+CROWDED_LAST_WORDS = 0.3
 KERNEL_SLACK = 0.4
 _TICK, _IDLE_TICK = 0.05, 0.5
 
@@ -92,7 +93,8 @@ class Watchdog:
             with self._changed:
                 for running in self._running:
                     running.on_end(why)
-            time.sleep(LAST_WORDS)
+                crowded = self._crowded_at is not None
+            time.sleep(CROWDED_LAST_WORDS if crowded else LAST_WORDS)
             print(f"the query process ends itself: {why}; it goes on at its checkpoint", file=sys.stderr, flush=True)
         finally:
             os._exit(EXIT_STATUS)
