@@ -39,12 +39,10 @@ class Mismatch:
 
 
 @dataclass(slots=True)
-class ScoreAudit:
-    """Watches a fold of the log from its first event and checks each decision as it comes by."""
+class Past:
+    """What changed each person's sums in a log that is folded into `state` from its first event on."""
 
     state: State
-    verdicts: Counter[str] = field(default_factory=Counter)
-    mismatches: list[Mismatch] = field(default_factory=list)
     _changes: dict[str, list[Learned | None]] = field(default_factory=dict)
     _recomputer: Recomputer = field(init=False)
 
@@ -53,26 +51,16 @@ class ScoreAudit:
 
     def observe(self, step: Step) -> None:
         """Take in a step that has just been folded into `state`."""
-        if step.entry is None:
-            return
-        event = step.entry.event
-        if isinstance(event, TipScored):
-            self._check(step.seq, event)
         for join in step.joins:
             if join.effect != "none":
                 decision = join.decision
                 change = Learned(decision.feature_set, decision.x, join.effect == "pull", join.delta)
                 self._changes.setdefault(decision.user_id, []).append(change)
-        if isinstance(event, BanditReset):
-            self._changes.setdefault(event.user_id, []).append(RESET)
+        if step.entry is not None and isinstance(step.entry.event, BanditReset):
+            self._changes.setdefault(step.entry.event.user_id, []).append(RESET)
 
-    def _check(self, seq: int, event: TipScored) -> None:
-        finding = self._finding(event)
-        self.verdicts[finding.verdict] += 1
-        if finding.verdict == "mismatched" and len(self.mismatches) < SHOWN:
-            self.mismatches.append(Mismatch(seq, event.decision_id, finding.differences))
-
-    def _finding(self, event: TipScored) -> Finding:
+    def check(self, event: TipScored) -> Finding:
+        """A decision computed again from the sums at its `state_version`, and compared."""
         if event.external:
             return Finding("external")
         changes = self._changes.get(event.user_id, [])
@@ -88,6 +76,32 @@ class ScoreAudit:
         if person is not None and person.version == event.state_version == len(changes):
             return person.sums.get(event.feature_set)
         return sums_after(changes[: event.state_version], event.feature_set)
+
+
+@dataclass(slots=True)
+class ScoreAudit:
+    """Watches a fold of the log from its first event and checks each decision as it comes by."""
+
+    state: State
+    verdicts: Counter[str] = field(default_factory=Counter)
+    mismatches: list[Mismatch] = field(default_factory=list)
+    _past: Past = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._past = Past(self.state)
+
+    def observe(self, step: Step) -> None:
+        """Take in a step that has just been folded into `state`."""
+        # Before its own joins: feedback that waited for a decision does not count for it.
+        if step.entry is not None and isinstance(step.entry.event, TipScored):
+            self._check(step.seq, step.entry.event)
+        self._past.observe(step)
+
+    def _check(self, seq: int, event: TipScored) -> None:
+        finding = self._past.check(event)
+        self.verdicts[finding.verdict] += 1
+        if finding.verdict == "mismatched" and len(self.mismatches) < SHOWN:
+            self.mismatches.append(Mismatch(seq, event.decision_id, finding.differences))
 
 
 def sums_after(changes: list[Learned | None], feature_set: str) -> Sums | None:

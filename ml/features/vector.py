@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from contracts.errors import TipstreamError
 from contracts.times import SECOND_US, parse_time
 from ml.features.definitions import CATEGORIES
-from ml.features.feature_set import FeatureSet, Reading, TipAttributes
+from ml.features.feature_set import FeatureSet, Reading, Signal, TipAttributes
 
 Array: TypeAlias = NDArray[np.float64]
 
@@ -89,20 +89,20 @@ def read_context(feature_set: FeatureSet, context: Mapping[str, Any]) -> Context
             value = _finite(context[name])
             if value is None:
                 raise ContextError(f"context.{name}", NO_NUMBER)
-            seen = _Seen({"value": value, "source": CALLER, "observed_at": now}, now_us, None)
+            seen = Seen({"value": value, "source": CALLER, "observed_at": now}, now_us, None)
         elif name in given:
-            seen = _seen(given[name], name)
+            seen = seen_in(given[name], name)
         else:
             imputed |= feature_set.readers[name]
             continue
         read[name] = seen.entry
-        expired = seen.expires_us is not None and seen.expires_us <= now_us
-        if expired:
-            stale[seen.entry["source"]] = None
-        if expired or now_us - seen.observed_us > signal.max_age_s * SECOND_US:
-            imputed |= feature_set.readers[name]
-        else:
+        reason = seen.imputed(signal, now_us)
+        if reason is None:
             levels[name] = signal.scaled(seen.entry["value"])
+            continue
+        imputed |= feature_set.readers[name]
+        if reason == "expired":
+            stale[seen.entry["source"]] = None
 
     clock = datetime.fromisoformat(now)
     reading = Reading(clock.hour * 3600 + clock.minute * 60 + clock.second, clock.weekday(), levels)
@@ -167,13 +167,22 @@ def matrix_digest(matrix: Array) -> str:
     return sha256(np.ascontiguousarray(matrix, dtype="<f8").data).hexdigest()
 
 
-class _Seen(NamedTuple):
+class Seen(NamedTuple):
+    """A signal in a context: its members as they are logged, and its times in microseconds since 1970."""
+
     entry: dict[str, Any]
     observed_us: int
     expires_us: int | None
 
+    def imputed(self, signal: Signal, now_us: int) -> Literal["expired", "old"] | None:
+        """Why its value does not count at `now_us`, None when it does."""
+        if self.expires_us is not None and self.expires_us <= now_us:
+            return "expired"
+        return "old" if now_us - self.observed_us > signal.max_age_s * SECOND_US else None
 
-def _seen(given: Any, name: str) -> _Seen:
+
+def seen_in(given: Any, name: str) -> Seen:
+    """The signal `name` of a context. Raises ContextError."""
     if type(given) is not dict and not isinstance(given, Mapping):
         raise ContextError(f"context.signals.{name}", "must be a JSON object with value, source and observed_at")
     for key in ("value", "source", "observed_at"):
@@ -192,9 +201,9 @@ def _seen(given: Any, name: str) -> _Seen:
     entry = {"value": number, "source": source, "observed_at": observed_at}
     observed_us = _time(observed_at, name, ".observed_at")
     if expires_at is None:
-        return _Seen(entry, observed_us, None)
+        return Seen(entry, observed_us, None)
     entry["token_expires_at"] = expires_at
-    return _Seen(entry, observed_us, _time(expires_at, name, ".token_expires_at"))
+    return Seen(entry, observed_us, _time(expires_at, name, ".token_expires_at"))
 
 
 # The times of a person's signals come with every call until a source reports again.

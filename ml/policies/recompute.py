@@ -5,7 +5,7 @@ catalog and the model.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ from ml.features.vector import ContextError, ContextVector, FeatureError, read_c
 from ml.policies.choice import Choice
 from ml.policies.kernel import KERNEL, Array
 from ml.policies.params import ParamsError, PolicyParams
-from ml.policies.posterior import SumsError
+from ml.policies.posterior import Posterior, SumsError
 from ml.policies.registry import UnknownPolicy
 from ml.policies.scoring import Scored, TipRows, believe, evaluate
 from projections.folds.catalog import Tip
@@ -37,19 +37,29 @@ class NotRecomputable(TipstreamError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recomputed:
-    """A decision computed again: the context as read, and the candidates scored."""
+    """A decision computed again: the context as read, what was believed of the person, and the candidates scored."""
 
     context: ContextVector
+    belief: Posterior
     scored: Scored
     model_version: str
+
+    @property
+    def contributions(self) -> Array:
+        """theta_i x_i of each candidate (k, d); a row adds up to that candidate's mean."""
+        return self.scored.matrix * self.belief.theta
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How a logged decision compares: `differences` are the fields that do not match, first the earliest cause."""
+    """How a logged decision compares: `differences` are the fields that do not match, first the earliest cause.
+
+    `again` is the decision as it was computed again, None when it was not.
+    """
 
     verdict: Verdict
     differences: tuple[str, ...] = ()
+    again: Recomputed | None = field(default=None, compare=False, repr=False)
 
 
 class Recomputer:
@@ -75,7 +85,7 @@ class Recomputer:
             scored = evaluate(context, rows, belief, event.policy, params, event.decision_id)
         except (ContextError, ParamsError, FeatureError, SumsError, UnknownPolicy) as error:
             raise NotRecomputable(str(error)) from error
-        return Recomputed(context, scored, model.model_version if model else "none")
+        return Recomputed(context, belief, scored, model.model_version if model else "none")
 
     def check(self, event: TipScored, sums: Sums | None, model: Model | None) -> Finding:
         """Recompute and compare; what cannot be recomputed is mismatched."""
@@ -121,14 +131,14 @@ def compare(event: TipScored, again: Recomputed) -> Finding:
     if inexact and event.kernel != KERNEL:
         differences += [name for name, logged, ours in scores if not _near(np.array(logged), ours)]
         differences += _other_choice(event, choice, chosen)
-        return Finding("mismatched" if differences else "close", tuple(differences))
+        return Finding("mismatched" if differences else "close", tuple(differences), again)
     differences += inexact
     differences += _unequal(
         ("tip_id", event.tip_id, ids[choice.index]),
         ("propensity", event.propensity, choice.propensity),
         ("explored", event.explored, choice.explored),
     )
-    return Finding("mismatched" if differences else "identical", tuple(differences))
+    return Finding("mismatched" if differences else "identical", tuple(differences), again)
 
 
 def _unequal(*pairs: tuple[str, object, object]) -> list[str]:
