@@ -113,3 +113,9 @@ def person_filters(user_id: str) -> list[str]:
         f"{PREFIX}.admin.bandit.reset.{user}",
         f"{PREFIX}.admin.user.erasure_requested.{user}",
     ]
+
+
+def learning_filters(user_id: str) -> list[str]:
+    """The subject filters that together hold what one person's sums are learned from."""
+    user = encode_id(user_id)
+    return [f"{PREFIX}.feedback.*.{user}", f"{PREFIX}.scored.{user}", f"{PREFIX}.admin.bandit.reset.{user}"]

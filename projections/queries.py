@@ -4,6 +4,7 @@ Rows are dictionaries by column with the values that the folds wrote: times in m
 """
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,24 @@ class ReadModel:
         """One decision with its reward so far."""
         return self._first(TIP_SCORES, "WHERE decision_id = ? ORDER BY seq", decision_id)
 
-    def decisions(self, user_id: str, limit: int = 100) -> list[Row]:
-        """A person's decisions, the latest first."""
-        return self._select(TIP_SCORES, "WHERE user_id = ? ORDER BY seq DESC LIMIT ?", user_id, limit)
+    def decisions(self, user_id: str | None = None, limit: int = 100, before: int | None = None) -> list[Row]:
+        """Decisions, a person's when `user_id` is given, older than `before` in the stream, the latest first."""
+        asked = {"user_id = ?": user_id, "seq < ?": before}
+        given = {clause: value for clause, value in asked.items() if value is not None}
+        where = f"WHERE {' AND '.join(given)} " if given else ""
+        return self._select(TIP_SCORES, where + "ORDER BY seq DESC LIMIT ?", *given.values(), limit)
+
+    def contexts(self, seqs: Sequence[int]) -> dict[int, str]:
+        """What the features of these decisions were made from, as JSON, by sequence."""
+        places = ", ".join("?" * len(seqs))
+        return dict(self._all(f"SELECT seq, context FROM tip_scores WHERE seq IN ({places})", tuple(seqs)))
+
+    def told(self, user_id: str, upto: int) -> int:
+        """How many decisions and reactions of a person stand in the stream up to and with `upto`."""
+        tables = (TIP_SCORES.name, FEEDBACK.name)
+        counts = " + ".join(f"(SELECT count(*) FROM {name} WHERE user_id = ?1 AND seq <= ?2)" for name in tables)
+        row = self._one(f"SELECT {counts}", user_id, upto)
+        return row[0] if row else 0
 
     def feedback(self, seq: int) -> Row | None:
         """One reaction, by its event's sequence."""
@@ -151,8 +167,8 @@ class ReadModel:
         rows = self._all(f"SELECT {listed(names)} FROM {table.name} {rest}", values)
         return [dict(zip(names, read(row), strict=True)) for row in rows]
 
-    def _one(self, query: str) -> tuple[Any, ...] | None:
-        return next(iter(self._all(query, ())), None)
+    def _one(self, query: str, *values: Any) -> tuple[Any, ...] | None:
+        return next(iter(self._all(query, values)), None)
 
     def _all(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         pointer = self._pointers.get(PROJECTION)

@@ -28,6 +28,9 @@ register_url_convertor("id", IdConvertor())
 USER_ID = "{user_id:id}"
 """A person in a route's path."""
 
+DECISION_ID = "{decision_id:id}"
+"""A decision in a route's path."""
+
 THE_REST = "{path:id}"
 """All that follows in a route's path."""
 

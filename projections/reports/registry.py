@@ -1,9 +1,9 @@
 """All reports by name; an area's reports stand in a module of their own."""
 
-from projections.reports import rewards
+from projections.reports import decisions, rewards
 from projections.reports.report import Report, UnknownReport
 
-REPORTS: dict[str, Report] = {report.name: report for area in (rewards,) for report in area.REPORTS}
+REPORTS: dict[str, Report] = {report.name: report for area in (rewards, decisions) for report in area.REPORTS}
 
 
 def report_of(name: str) -> Report:

@@ -8,12 +8,13 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from services.paths import THE_REST, USER_ID
+from services.paths import DECISION_ID, THE_REST, USER_ID
 from tests.api.callers import API_KEY, PASSWORD, Door
 
 OPEN = {"/login", "/api/health", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"}
 PLACES = {
     USER_ID: "ada",
+    DECISION_ID: "d",
     THE_REST: "stats/ada",
     "{replay_id}": "r",
     "{query_id}": "q",

@@ -90,6 +90,13 @@ def test_a_person(model: ReadModel) -> None:
     assert [row["decision_id"] for row in model.feature_history("ann")] == ["d2", "d1", "d0"]
     assert [row["decision_id"] for row in model.decisions("ann", 2)] == ["d2", "d1"]
     assert model.decisions("ann")[0]["missing"] == ["steps"]
+    latest = model.decisions(limit=2)
+    assert [row["decision_id"] for row in latest] == ["b", "d2"]
+    older = [row["decision_id"] for row in model.decisions("ann", before=latest[1]["seq"])]
+    assert older == [row["decision_id"] for row in model.decisions(before=latest[1]["seq"])] == ["d1", "d0"]
+    assert model.contexts([row["seq"] for row in latest]) == {row["seq"]: "{}" for row in latest}
+    assert model.contexts([]) == {}
+    assert [model.told("ann", seq) for seq in (0, latest[1]["seq"], LAST)] == [0, 3, 4]
 
 
 def test_one_decision_and_its_feedback(model: ReadModel) -> None:

@@ -5,8 +5,10 @@ from fastapi import APIRouter, Depends
 from services.api.admin import (
     accounts,
     dead_letters,
+    decisions,
     erasures,
     events,
+    features,
     policies,
     replays,
     reports,
@@ -15,6 +17,7 @@ from services.api.admin import (
     status,
     tips,
     users,
+    why,
 )
 from services.api.admin.actor import require
 from services.api.errors import ADMIN_PROBLEMS
@@ -22,13 +25,17 @@ from services.api.errors import ADMIN_PROBLEMS
 router = APIRouter(
     prefix="/api/admin", tags=["admin"], dependencies=[Depends(require("view"))], responses=ADMIN_PROBLEMS
 )
+# A person's features stand before the person: any id matches in a path, slashes too.
 for module in (
     status,
     accounts,
     events,
     policies,
     tips,
+    features,
     users,
+    decisions,
+    why,
     erasures,
     replays,
     dead_letters,
