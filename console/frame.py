@@ -55,12 +55,13 @@ class Visit:
         """Whether to offer something; `check` decides when it is done."""
         return self.identity.may(permission)
 
-    async def check(self, permission: Permission) -> None:
-        """Ask again, now: a page stays open after logout. Raises Problem when the session has ended or may not."""
+    async def check(self, permission: Permission) -> Identity:
+        """Who acts, asked again now: a page stays open after logout. Raises Problem when the session has ended or may
+        not."""
         identity: Identity | None = self.identity
         if self.identity.session is not None:
             identity = await run.io_bound(self.parts.accounts.session_of, self.identity.session)
-        permitted(identity, permission)
+        return permitted(identity, permission)
 
 
 Build = Callable[..., Awaitable[None]]

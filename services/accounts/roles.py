@@ -6,8 +6,14 @@ Permission = Literal["view", "sql", "operate", "administer"]
 Role = Literal["viewer", "analyst", "ops", "admin"]
 
 PERMISSIONS: tuple[Permission, ...] = get_args(Permission)
-"""`view`: every page and report. `sql`: statements, saved queries, remote SQL. `operate`: policies, tips, replays,
-resets, dead letters. `administer`: accounts, keys, erasure."""
+
+ALLOWS: dict[Permission, str] = {
+    "view": "every page and report, keys of one's own",
+    "sql": "statements, saved queries, remote SQL",
+    "operate": "policies, tips, replays, resets, dead letters",
+    "administer": "accounts, everybody's keys, erasure",
+}
+"""What each permission allows, in words."""
 
 ROLES: dict[Role, frozenset[Permission]] = {
     "viewer": frozenset({"view"}),
@@ -15,3 +21,12 @@ ROLES: dict[Role, frozenset[Permission]] = {
     "ops": frozenset({"view", "sql", "operate"}),
     "admin": frozenset(PERMISSIONS),
 }
+
+
+def roles_markdown() -> str:
+    """The table of roles and permissions as Markdown."""
+    lines = [f"| permission | allows | {' | '.join(ROLES)} |", "|---|---|" + ":-:|" * len(ROLES)]
+    for permission, words in ALLOWS.items():
+        marks = ("yes" if permission in permissions else "" for permissions in ROLES.values())
+        lines.append(f"| `{permission}` | {words} | {' | '.join(marks)} |")
+    return "\n".join(lines)

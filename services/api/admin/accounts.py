@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field, SecretStr
 
 from contracts.events.base import Part, Text
 from contracts.times import SECOND_US, Moment
-from services.accounts.accounts import Accounts
 from services.accounts.errors import AccountError, NoSuchAccount
+from services.accounts.identity import Identity
 from services.accounts.roles import ROLES, Permission, Role
-from services.api.admin.actor import Administrator, Viewer
+from services.api.admin.actor import Administrator, Somebody
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
 
@@ -94,21 +94,21 @@ def delete_account(name: str, parts: PartsOf, actor: Administrator) -> list[Acco
 
 
 @router.get("/keys")
-def get_keys(parts: PartsOf, actor: Viewer) -> list[KeyShown]:
+def get_keys(parts: PartsOf, identity: Somebody) -> list[KeyShown]:
     """One's own keys; an administrator sees all."""
-    return keys(parts, actor)
+    return keys(parts, identity)
 
 
 @router.post("/keys", status_code=201)
-def post_key(key: KeyToMake, parts: PartsOf, actor: Viewer) -> KeyMade:
+def post_key(key: KeyToMake, parts: PartsOf, identity: Somebody) -> KeyMade:
     """Make a key; its secret is in this answer only."""
-    return make_key(parts, key, actor)
+    return make_key(parts, key, identity)
 
 
 @router.delete("/keys/{key_id}")
-def delete_key(key_id: str, parts: PartsOf, actor: Viewer) -> list[KeyShown]:
+def delete_key(key_id: str, parts: PartsOf, identity: Somebody) -> list[KeyShown]:
     """Revoke one's own key, or any as administrator."""
-    return revoke_key(parts, key_id, actor)
+    return revoke_key(parts, key_id, identity)
 
 
 def accounts(parts: Parts) -> list[AccountShown]:
@@ -143,34 +143,32 @@ def remove_account(parts: Parts, name: str) -> list[AccountShown]:
     return accounts(parts)
 
 
-def keys(parts: Parts, actor: str) -> list[KeyShown]:
-    """The keys that `actor` may see, the latest first."""
-    owner = None if _administers(parts.accounts, actor) else actor
+def keys(parts: Parts, identity: Identity) -> list[KeyShown]:
+    """The keys that somebody may see, the latest first."""
+    owner = None if identity.may("administer") else identity.name
     return [KeyShown.model_validate(key, from_attributes=True) for key in parts.accounts.keys(owner)]
 
 
-def make_key(parts: Parts, key: KeyToMake, actor: str) -> KeyMade:
-    """Make a key. Raises Problem: 403 for somebody else's, 422 naming the field."""
-    name = key.name or actor
-    if name != actor and not _administers(parts.accounts, actor):
+def make_key(parts: Parts, key: KeyToMake, identity: Identity) -> KeyMade:
+    """Make a key. Raises Problem: 403 for somebody else's or one that may more than its maker, 422 naming the field."""
+    name = key.name or identity.name
+    if name != identity.name and not identity.may("administer"):
         raise Problem(403, "Not permitted", "only an administrator makes keys of other accounts", field="name")
+    if beyond := [scope for scope in key.scopes if not identity.may(scope)]:
+        raise Problem(403, "Not permitted", f"who makes a key may {', '.join(beyond)} too", field="scopes")
     expires_at = None if key.expires_at is None else key.expires_at // SECOND_US
     with _problems():
         made, token = parts.accounts.make_key(name, key.label, key.scopes, expires_at=expires_at)
     return KeyMade(**KeyShown.model_validate(made, from_attributes=True).model_dump(), token=token)
 
 
-def revoke_key(parts: Parts, key_id: str, actor: str) -> list[KeyShown]:
+def revoke_key(parts: Parts, key_id: str, identity: Identity) -> list[KeyShown]:
     """End a key at once. Raises Problem 404 for one that is not there or is somebody else's."""
-    if all(key.key_id != key_id for key in keys(parts, actor)):
+    if all(key.key_id != key_id for key in keys(parts, identity)):
         raise Problem(404, "Not Found", "there is no such key of yours", field="key_id")
     with _problems():
         parts.accounts.revoke_key(key_id)
-    return keys(parts, actor)
-
-
-def _administers(known: Accounts, actor: str) -> bool:
-    return any(found.name == actor and "administer" in ROLES[found.role] for found in known.accounts())
+    return keys(parts, identity)
 
 
 @contextmanager

@@ -26,6 +26,11 @@ def require(permission: Permission) -> Callable[..., Awaitable[str]]:
     return ask
 
 
+async def whoever(request: Request) -> Identity:
+    """A route's dependency: who acts and what they may do, for routes where that says how far they go."""
+    return permitted(request.scope.get("identity"), "view")
+
+
 def permitted(identity: Identity | None, permission: Permission) -> Identity:
     """Somebody who may do this. Raises Problem 401 for nobody, 403 for one who may not."""
     if identity is None:
@@ -40,3 +45,4 @@ Viewer = Annotated[str, Depends(require("view"))]
 Analyst = Annotated[str, Depends(require("sql"))]
 Operator = Annotated[str, Depends(require("operate"))]
 Administrator = Annotated[str, Depends(require("administer"))]
+Somebody = Annotated[Identity, Depends(whoever)]

@@ -1,0 +1,56 @@
+"""`tipstream account` and `tipstream key`: they work on HOME, and what they make opens what it should."""
+
+from services.accounts.accounts import Accounts
+from tests.cli.conftest import Cli
+from tests.cli.test_events import refused
+from tests.servers import NatsServer
+
+PASSWORD = "correct horse\n"
+
+
+def test_an_account_is_made_listed_changed_and_removed(cli: Cli, server: NatsServer) -> None:
+    accounts = Accounts(server.home)
+    assert cli("account", "add", "ann", "--role", "analyst", text=PASSWORD).stdout == "ann may log in as analyst\n"
+    assert accounts.log_in("ann", PASSWORD.strip())
+    listed = cli("account", "list").stdout
+    assert "analyst" in listed
+    assert "view, sql" in listed
+    assert cli("account", "role", "ann", "ops").returncode == 0
+    assert cli("account", "password", "ann", text="another horse\n").returncode == 0
+    assert accounts.log_in("ann", PASSWORD.strip()) is None
+    assert accounts.log_in("ann", "another horse")
+    assert cli("account", "remove", "ann").returncode == 0
+    assert accounts.log_in("ann", "another horse") is None
+
+
+def test_a_key_is_made_shown_once_listed_and_revoked(cli: Cli, server: NatsServer) -> None:
+    accounts = Accounts(server.home)
+    cli("account", "add", "bob", "--role", "ops", text=PASSWORD)
+    made = cli("key", "make", "bob", "night job", "--scope", "operate", "--days", "7")
+    secret = made.stdout.strip()
+    identity = accounts.key(secret)
+    assert identity is not None
+    assert identity.name == "bob"
+    assert identity.permissions == {"view", "operate"}
+    (key,) = accounts.keys("bob")
+    assert key.expires_at is not None
+    listed = cli("key", "list", "--account", "bob").stdout
+    assert key.key_id in listed
+    assert "night job" in listed
+    assert secret not in listed
+    assert cli("key", "revoke", key.key_id).returncode == 0
+    assert accounts.key(secret) is None
+    assert "no such key" in refused(cli("key", "revoke", key.key_id))
+    cli("account", "remove", "bob")
+
+
+def test_what_cannot_be_is_told_in_words(cli: Cli) -> None:
+    assert "role 'king' is none of viewer, analyst, ops, admin" in refused(
+        cli("account", "add", "eve", "--role", "king")
+    )
+    assert "password: must have" in refused(cli("account", "add", "eve", text="short\n"))
+    assert "name: takes 1 to 64" in refused(cli("account", "add", "e v e", text=PASSWORD))
+    assert "admin is the operator's own account" in refused(cli("account", "remove", "admin"))
+    assert "there is no account eve" in refused(cli("account", "role", "eve", "ops"))
+    assert "scope 'all' is none of" in refused(cli("key", "make", "eve", "x", "--scope", "all"))
+    assert "there is no account eve" in refused(cli("key", "make", "eve", "x"))
