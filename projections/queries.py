@@ -142,9 +142,10 @@ class ReadModel:
         """Kept queries by name."""
         return self._select(SAVED_QUERIES, "ORDER BY name, query_id")
 
-    def admin_actions(self, limit: int = 100) -> list[Row]:
-        """Who did what and when, the latest first."""
-        return self._select(ADMIN_ACTIONS, "ORDER BY seq DESC LIMIT ?", limit)
+    def admin_actions(self, limit: int = 100, kind: str | None = None) -> list[Row]:
+        """Who did what and when, of one event type or all, the latest first."""
+        where, values = ("", ()) if kind is None else ("WHERE type = ? ", (kind,))
+        return self._select(ADMIN_ACTIONS, where + "ORDER BY seq DESC LIMIT ?", *values, limit)
 
     def replays(self, limit: int = 1000) -> list[Row]:
         """Replays asked for, the latest first."""

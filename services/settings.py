@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     fsync: Literal["always", "interval"] = "always"
     nats_url: Annotated[str, AfterValidator(_reachable)] | None = Field(None, repr=False)
     scorer_url: Annotated[str, AfterValidator(_web)] | None = None
+    mlflow: Literal["on", "off"] = "on"
+    mlflow_url: Annotated[str, AfterValidator(_web)] | None = None
     api_url: Annotated[str, AfterValidator(_web)] | None = None
 
     def __init__(self, **values: Any) -> None:
@@ -111,6 +113,11 @@ class Settings(BaseSettings):
         return self.api_url or f"http://127.0.0.1:{self.port}"
 
     @property
+    def mlflow_base(self) -> str:
+        """Where MLflow answers, without its prefix and a trailing slash."""
+        return self.mlflow_url or f"http://127.0.0.1:{self.mlflow_port}"
+
+    @property
     def nats_dir(self) -> Path:
         """The embedded server's store."""
         return self.home / "nats"
@@ -136,6 +143,11 @@ class Settings(BaseSettings):
         return self.home / "outbox"
 
     @property
+    def mlflow_dir(self) -> Path:
+        """MLflow's database and artifacts."""
+        return self.home / "mlflow"
+
+    @property
     def logs_dir(self) -> Path:
         """One log file a process."""
         return self.home / "logs"
@@ -154,6 +166,7 @@ class Settings(BaseSettings):
             self.secrets_dir,
             self.keys_dir,
             self.outbox_dir,
+            self.mlflow_dir,
             self.logs_dir,
             self.run_dir,
         )

@@ -1,17 +1,20 @@
-"""A real nats-server for tests, that can be killed, frozen and started again."""
+"""Real servers for tests: a nats-server that can be killed, frozen and started again, and an MLflow server."""
 
 import contextlib
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Literal
 
 from services.bus.embedded import server_command, write_config
 
 START_LIMIT_S = 20.0
+MLFLOW_START_LIMIT_S = 300.0
 
 
 def free_port() -> int:
@@ -77,3 +80,39 @@ class NatsServer:
             os.kill(self._process.pid, how)
             self._process.wait()
             self._process = None
+
+
+class MlflowServer:
+    """`tipstream mlflow` on a free port; it keeps port and store when it is killed and started."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start and return once it answers, which takes ten seconds on an idle machine."""
+        settings = {"TIPSTREAM_HOME": str(self.home), "TIPSTREAM_MLFLOW_PORT": str(self.port)}
+        with (self.home / "mlflow.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "services.cli", "mlflow"], env={**os.environ, **settings}, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + MLFLOW_START_LIMIT_S
+        while not self._answers():
+            said = (self.home / "mlflow.log").read_text()[-2000:]
+            assert self._process.poll() is None, f"MLflow ended:\n{said}"
+            assert time.monotonic() < deadline, f"MLflow does not answer:\n{said}"
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/admin/models/health") as answer:
+            return bool(answer.status == 200)
+        return False

@@ -210,6 +210,7 @@ ADMIN_ACTIONS = Table(
     ),
     key=("seq",),
     stores=BOTH,
+    indexes=(("type", "seq"),),
     append=True,
 )  # fmt: skip
 

@@ -8,16 +8,19 @@ from typing import Any
 import httpx
 import uvicorn
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
+from ml.registry.server import MOUNT
 from projections.queries import ReadModel
 from services.accounts.accounts import Accounts
 from services.accounts.tickets import Tickets
-from services.api import health, login, ml_proxy, public
+from services.api import health, login, ml_proxy, mlflow_proxy, public
 from services.api.admin import routes as admin
 from services.api.body_limit import BodyLimit
 from services.api.condition import Watch
 from services.api.errors import ProblemDocument, install_errors
 from services.api.gate import Gate
+from services.api.mlflow_proxy import mlflow_client
 from services.api.parts import Parts
 from services.api.ring import Ring
 from services.api.stream_link import StreamLink
@@ -31,19 +34,26 @@ STOP_S = 5
 
 
 def create_app(
-    settings: Settings, *, bus: Bus | None = None, scorer_transport: httpx.AsyncBaseTransport | None = None
+    settings: Settings,
+    *,
+    bus: Bus | None = None,
+    scorer_transport: httpx.AsyncBaseTransport | None = None,
+    mlflow_transport: httpx.AsyncBaseTransport | None = None,
 ) -> FastAPI:
-    """The API on these settings; tests hand in a bus that is connected and a way to the scorer."""
+    """The API on these settings; tests hand in a bus that is connected and ways to the scorer and MLflow."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         link = StreamLink(settings)
-        async with scorer_client(settings.scorer_base, app.state.secrets.api_key, scorer_transport) as scorer:
+        async with (
+            scorer_client(settings.scorer_base, app.state.secrets.api_key, scorer_transport) as scorer,
+            mlflow_client(settings.mlflow_base, mlflow_transport) as mlflow,
+        ):
             read_model = ReadModel(settings.home)
             ring = Ring(link)
             recommender = Recommender(read_model, ScorerClient(scorer))
             app.state.parts = Parts(
-                settings, link, ring, read_model, scorer, recommender, app.state.accounts, app.state.tickets
+                settings, link, ring, read_model, scorer, mlflow, recommender, app.state.accounts, app.state.tickets
             )
             app.state.watch = Watch(app.state.parts)
             if bus is None:
@@ -58,7 +68,7 @@ def create_app(
                 await link.close()
                 read_model.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="Tipstream",
         summary="One tip for one person at one moment, learned from what they did with it.",
         version=version("tipstream"),
@@ -69,11 +79,13 @@ def create_app(
     app.state.accounts.ensure_admin(app.state.secrets.admin_password)
     app.state.tickets = Tickets(settings.keys_dir)
     app.state.failures = login.Failures()
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, streamed=f"{MOUNT}/")
     # The last one added is the first to be asked.
     app.add_middleware(Gate)
     install_errors(app)
-    for router in (public.router, health.router, login.router, admin.router, ml_proxy.router):
+    for router in (
+        public.router, health.router, login.router, admin.router, ml_proxy.router, mlflow_proxy.router,
+    ):  # fmt: skip
         app.include_router(router)
     _describe_problems(app)
     return app

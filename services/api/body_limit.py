@@ -8,14 +8,19 @@ from services.problems import Problem
 
 
 class BodyLimit:
-    """ASGI middleware: reads each body whole, 413 above `limit` bytes, before any route sees it."""
+    """ASGI middleware: reads each body whole, 413 above `limit` bytes, before any route sees it.
 
-    def __init__(self, app: ASGIApp, limit: int = MAX_BODY_BYTES) -> None:
+    Paths that begin with `streamed` are left alone: their route counts while it passes the body on.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int = MAX_BODY_BYTES, streamed: str | None = None) -> None:
         self._app = app
         self._limit = limit
+        self._streamed = streamed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        passed = scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS")
+        if passed or (self._streamed is not None and scope["path"].startswith(self._streamed)):
             await self._app(scope, receive, send)
             return
         messages = await self._read(Headers(scope=scope).get("content-length", ""), receive)

@@ -13,6 +13,7 @@ import httpx
 
 from contracts.errors import TipstreamError
 from contracts.times import SECOND_US
+from ml.registry.server import MOUNT
 from services.api.control import ask
 from services.api.parts import Parts
 from services.bus.errors import BusUnavailable
@@ -23,9 +24,11 @@ Answer = dict[str, Any]
 
 PROJECTIONS = {"projector": "sqlite", "analytics": "analytics", "query": "query"}
 """The processes that own a projection beside the scorer, with the projection's name."""
-OPTIONAL = frozenset({"outbox"})
+OPTIONAL = frozenset({"outbox", "mlflow"})
 ANSWER_S = 0.8
 START_S = 60.0
+# MLflow imports for ten seconds of processor time, behind all else.
+SLOW_START_S = {"mlflow": 180.0}
 # After a quiet hour one event waits for a moment, and the last one folded is an hour old: that is not behind.
 BEHIND_S, BEHIND_EVENTS = 30.0, 100
 KEEP_S = 0.25
@@ -35,6 +38,7 @@ MENDS = {
     "projector": "start `tipstream projector`; its log says why it ended",
     "analytics": "start `tipstream analytics`; its log says why it ended",
     "query": "start `tipstream query`; its log says why it ended",
+    "mlflow": "start `tipstream mlflow`, which takes up to a minute; its log says why it ended",
     "outbox": "nothing: it drains by itself once the stream is back",
 }
 
@@ -81,6 +85,8 @@ class Watch:
             "scorer": self._scorer,
             **{name: self._projection(projection) for name, projection in PROJECTIONS.items()},
         }
+        if self._parts.settings.mlflow == "on":
+            looks["mlflow"] = self._mlflow
         found = dict(zip(looks, await asyncio.gather(*(self._one(*look) for look in looks.items())), strict=True))
         components = {"api": self._api(), **found, "outbox": self._outbox(found["scorer"])}
         self._seen_up |= {name for name, part in components.items() if part.state == "up"}
@@ -98,7 +104,7 @@ class Watch:
 
     def _absent(self, name: str, error: str) -> Component:
         """Down, or starting while the API itself is young and has not seen it yet."""
-        young = monotonic() - self._began < START_S and name not in self._seen_up
+        young = monotonic() - self._began < SLOW_START_S.get(name, START_S) and name not in self._seen_up
         return Component("starting" if young else "down", details={"last_error": error, "remedy": MENDS[name]})
 
     def _api(self) -> Component:
@@ -121,6 +127,10 @@ class Watch:
     async def _scorer(self) -> Component:
         answer = await self._parts.scorer.get("/health", timeout=ANSWER_S)
         return _projected(answer.json())
+
+    async def _mlflow(self) -> Component:
+        (await self._parts.mlflow.get(f"{MOUNT}/health", timeout=ANSWER_S)).raise_for_status()
+        return Component("up")
 
     def _projection(self, projection: str) -> Callable[[], Awaitable[Component]]:
         async def look() -> Component:

@@ -18,7 +18,7 @@ from services.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The stream and its last events, the read model, the scorer (an HTTP client with its key), what joins
+    """The stream and its last events, the read model, the scorer (an HTTP client with its key), MLflow, what joins
     them, and who may come in.
     """
 
@@ -27,6 +27,7 @@ class Parts:
     ring: Ring
     read_model: ReadModel
     scorer: httpx.AsyncClient
+    mlflow: httpx.AsyncClient
     recommender: Recommender
     accounts: Accounts
     tickets: Tickets

@@ -15,7 +15,7 @@ Seed = Annotated[int, typer.Option(help="The same seed gives the same people and
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this module."""
-    for command in (up, api, scorer, projector, analytics, query, replayer, demo):
+    for command in (up, api, scorer, projector, analytics, query, replayer, mlflow, demo):
         app.command()(command)
 
 
@@ -76,6 +76,17 @@ def replayer() -> None:
     from projections.rebuild import run_replayer
 
     run_replayer(Settings())
+
+
+def mlflow(
+    host: Annotated[
+        str, typer.Option(help="The address to bind to. It asks nobody for a password: loopback, or a closed network.")
+    ] = "127.0.0.1",
+) -> None:
+    """The MLflow server on TIPSTREAM_MLFLOW_PORT; the console shows it at /admin/models."""
+    from ml.registry.server import run_mlflow
+
+    run_mlflow(Settings(), host=host)
 
 
 def demo(

@@ -18,7 +18,8 @@ STEADY_S = 30.0
 STOP_S = 15.0
 PR_SET_PDEATHSIG = 1
 
-PROCESSES: tuple[str, ...] = ("scorer", "projector", "analytics", "query", "replayer", "api")
+MLFLOW = "mlflow"
+PROCESSES: tuple[str, ...] = ("scorer", "projector", "analytics", "query", "replayer", "api", MLFLOW)
 """The commands `tipstream up` runs beside the NATS server, in the order they are started."""
 
 

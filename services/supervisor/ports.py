@@ -39,6 +39,8 @@ def claim_home(settings: Settings) -> IO[str]:
 def check_ports(settings: Settings) -> None:
     """See that every port is free. Raises PortTaken for the first that is not."""
     wanted = {"PORT": settings.port, "SCORER_PORT": settings.scorer_port, "QUACK_PORT": settings.quack_port}
+    if settings.mlflow == "on":
+        wanted["MLFLOW_PORT"] = settings.mlflow_port
     if settings.embedded:
         wanted["NATS_PORT"] = settings.nats_port
     for name, port in wanted.items():

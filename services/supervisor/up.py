@@ -16,7 +16,7 @@ from services.bus.errors import BusUnavailable
 from services.bus.jetstream import JetStreamBus
 from services.keys import announce, load_secrets
 from services.settings import PREFIX, Settings
-from services.supervisor.children import PROCESSES, Child, command_of, spawn
+from services.supervisor.children import MLFLOW, PROCESSES, Child, command_of, spawn
 from services.supervisor.figures import show_figures
 from services.supervisor.ports import check_ports, claim_home
 
@@ -81,6 +81,8 @@ class Supervisor:
         if self._demo is not None:
             await self._simulate()
         for process in PROCESSES:
+            if process == MLFLOW and settings.mlflow == "off":
+                continue
             self._keep(process, command_of(process))
         if self._demo is not None:
             self._keep("demo", [*command_of("demo"), *self._demo_options()])

@@ -69,17 +69,23 @@ class System:
         return answer.json()
 
 
-def settings_for(home: Path, server: NatsServer) -> Settings:
-    """Settings of a system on this server, with ports that nobody listens on."""
+def settings_for(home: Path, server: NatsServer, **given: Any) -> Settings:
+    """Settings of a system on this server, with ports that nobody listens on and, unless `given`, without MLflow."""
     ports = {name: free_port() for name in ("port", "scorer_port", "mlflow_port", "nats_port", "quack_port")}
-    return Settings(home=home, nats_url=server.url, api_key=API_KEY, admin_password=PASSWORD, **ports)
+    chosen: dict[str, Any] = {"mlflow": "off", **ports, **given}
+    return Settings(home=home, nats_url=server.url, api_key=API_KEY, admin_password=PASSWORD, **chosen)
 
 
 @asynccontextmanager
-async def open_door(settings: Settings, *, scorer: httpx.AsyncBaseTransport | None = None) -> AsyncIterator[Door]:
-    """Run the API, its scorer reached through `scorer`."""
+async def open_door(
+    settings: Settings,
+    *,
+    scorer: httpx.AsyncBaseTransport | None = None,
+    mlflow: httpx.AsyncBaseTransport | None = None,
+) -> AsyncIterator[Door]:
+    """Run the API, its scorer and MLflow reached through these transports."""
     settings.make_home()
-    app = create_app(settings, scorer_transport=scorer)
+    app = create_app(settings, scorer_transport=scorer, mlflow_transport=mlflow)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
 

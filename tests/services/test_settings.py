@@ -131,7 +131,9 @@ def test_home_and_its_folders_are_made_for_the_owner_only(tmp_path: Path) -> Non
     settings.make_home()
     settings.make_home()
     folders = {path.name: path.stat().st_mode & 0o777 for path in settings.home.iterdir()}
-    assert folders == dict.fromkeys(("nats", "read_models", "secrets", "keys", "outbox", "logs", "run"), 0o700)
+    assert folders == dict.fromkeys(
+        ("nats", "read_models", "secrets", "keys", "outbox", "mlflow", "logs", "run"), 0o700
+    )
 
 
 def test_a_home_that_cannot_be_made_is_explained(tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_one_home_has_one_supervisor(tmp_path: Path) -> None:
     claim_home(settings).close()
 
 
-@pytest.mark.parametrize("name", ["port", "scorer_port", "nats_port", "quack_port"])
+@pytest.mark.parametrize("name", ["port", "scorer_port", "mlflow_port", "nats_port", "quack_port"])
 def test_a_port_in_use_names_its_variable(tmp_path: Path, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = server.getsockname()[1]
@@ -137,6 +137,12 @@ def test_the_port_of_a_server_elsewhere_is_not_ours_to_check(tmp_path: Path) -> 
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = server.getsockname()[1]
         check_ports(settings_of(tmp_path / "home", nats_port=taken, nats_url="nats://127.0.0.1:4222"))
+
+
+def test_the_port_of_mlflow_is_not_asked_for_when_it_is_switched_off(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        check_ports(settings_of(tmp_path / "home", mlflow_port=taken, mlflow="off"))
 
 
 def test_the_line_of_figures_says_what_is_not_up() -> None:

@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -21,7 +21,7 @@ KEY, PASSWORD = "test-api-key", "test-admin-password"
 class RunningSystem:
     """`tipstream up` as a subprocess; every helper talks to it from outside, as its users do."""
 
-    def __init__(self, home: Path, *options: str) -> None:
+    def __init__(self, home: Path, *options: str, mlflow: Literal["on", "off"] = "off") -> None:
         self.home = home
         self.options = options
         names = ("PORT", "SCORER_PORT", "NATS_PORT", "QUACK_PORT", "MLFLOW_PORT")
@@ -31,6 +31,8 @@ class RunningSystem:
             "TIPSTREAM_HOME": str(home),
             "TIPSTREAM_API_KEY": KEY,
             "TIPSTREAM_ADMIN_PASSWORD": PASSWORD,
+            # It needs ten seconds of a processor to start: only where a test is about it.
+            "TIPSTREAM_MLFLOW": mlflow,
             **{f"TIPSTREAM_{name}": str(port) for name, port in self.ports.items()},
         }
         self.api = httpx.Client(
