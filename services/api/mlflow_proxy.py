@@ -63,7 +63,8 @@ async def pass_on(path: str, request: Request, parts: PartsOf) -> Response:
         raise Problem(404, "Not Found", "MLflow is switched off (TIPSTREAM_MLFLOW=off)")
     raw: bytes = request.scope["raw_path"].partition(b"?")[0]
     limit = check_path(raw)
-    if request.method not in READING and not _READS.search(raw):
+    asks = request.method == "POST" and limit == BODY_BYTES and _READS.search(raw) is not None
+    if request.method not in READING and not asks:
         permitted(request.scope.get("identity"), "operate")
     target = parts.mlflow.base_url.copy_with(raw_path=raw + b"?" * bool(request.url.query) + request.url.query.encode())
     try:
@@ -89,7 +90,7 @@ def check_path(raw: bytes) -> int:
     if b"%2f" in raw.lower() or "%" in decoded or _TRICKS.search(rest) or {".", ".."} & set(rest.split("/")):
         raise Problem(400, "Bad Request", "the path has parts that are not passed on")
     segments = rest.lower().split("/")
-    if _ARTIFACTS in segments[:3]:
+    if segments[2:3] == [_ARTIFACTS]:
         return ARTIFACT_BYTES
     if any(segment.startswith(_DENIED) for segment in segments):
         raise Problem(403, "Forbidden", f"MLflow's {', '.join(_DENIED)} are closed here")

@@ -128,6 +128,38 @@ def test_a_path_that_two_readers_may_read_differently_is_refused(path: str) -> N
     assert refused.value.status == 400
 
 
+async def test_who_may_only_look_reads_and_searches_and_changes_nothing(proxy: Door) -> None:
+    accounts = proxy.app.state.accounts
+    accounts.add("vera", "vera's password", "viewer")
+    _, key = accounts.make_key("vera", "to look", ("view",))
+    looking = {"Authorization": f"Bearer {key}"}
+
+    async def status(method: str, path: str) -> int:
+        return (await proxy.stranger.request(method, f"/admin/models/{path}", headers=looking)).status_code
+
+    assert await status("GET", "") == 200
+    for path in ("ajax-api/2.0/mlflow/runs/search", "graphql"):
+        assert await status("POST", path) == 200
+    artifact = "api/2.0/mlflow-artifacts"
+    for method, path in (
+        ("POST", "ajax-api/2.0/mlflow/runs/delete"),
+        ("DELETE", "ajax-api/2.0/mlflow/registered-models/delete"),
+        ("PATCH", "ajax-api/2.0/mlflow/model-versions/update"),
+        ("PUT", f"{artifact}/artifacts/0/run/artifacts/search"),
+        ("POST", f"{artifact}/mpu/create/0/run/artifacts/search"),
+        ("DELETE", "ajax-api/2.0/mlflow/logged-models/m/tags/search"),
+    ):
+        assert await status(method, path) == 403, path
+
+
+async def test_another_site_cannot_change_anything(proxy: Door) -> None:
+    for site, status in (("cross-site", 403), ("same-origin", 200)):
+        answer = await proxy.admin.post(
+            "/admin/models/ajax-api/2.0/mlflow/runs/delete", headers={"Sec-Fetch-Site": site}
+        )
+        assert answer.status_code == status
+
+
 async def test_artifacts_may_be_large_and_stand_in_folders_of_any_name(proxy: Door) -> None:
     async def pieces(total: int) -> AsyncIterator[bytes]:
         for _ in range(total // 65_536):
