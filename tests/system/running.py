@@ -14,7 +14,7 @@ import httpx
 
 from tests.servers import free_port
 
-START_LIMIT_S = 90.0
+START_LIMIT_S = 180.0
 KEY, PASSWORD = "test-api-key", "test-admin-password"
 
 

@@ -1,0 +1,70 @@
+"""A real browser on a real running demo: pages that fail a test on a console error or a request to another host.
+
+Everything here is synchronous, and no test of this folder is asynchronous: Playwright's loop and pytest-asyncio's
+cannot share a thread. Without Chromium these tests are skipped, unless TIPSTREAM_TEST_BROWSER=required forbids it.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.console.visitors import Visitor, visitor
+from tests.system.running import RunningSystem
+
+CHROMIUM = os.environ.get("TIPSTREAM_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+REQUIRED = os.environ.get("TIPSTREAM_TEST_BROWSER") == "required"
+ARGUMENTS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+PEOPLE, DAYS = 10, 8
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, headless."""
+    if CHROMIUM is None:
+        said = "no Chromium on this machine: install the package chromium (Debian) to test the console's pages"
+        assert not REQUIRED, said
+        pytest.skip(said)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def console(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    """`tipstream up --demo` with few people and a short history; tests use people and queries of their own."""
+    home = tmp_path_factory.mktemp("console") / "home"
+    running = RunningSystem(home, "--demo", "--people", str(PEOPLE), "--days", str(DAYS))
+    running.start()
+    running.wait_folded()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def admin(browser: Browser, console: RunningSystem) -> Iterator[Visitor]:
+    """The admin, logged in, in a window of 1440 by 900."""
+    with visitor(browser, console) as found:
+        found.log_in()
+        yield found
+
+
+@pytest.fixture
+def phone(browser: Browser, console: RunningSystem) -> Iterator[Visitor]:
+    """Somebody on a phone, 390 pixels wide, not logged in."""
+    with visitor(browser, console, width=390, height=844) as found:
+        yield found
+
+
+@pytest.fixture(params=["light", "dark"])
+def scheme(request: pytest.FixtureRequest) -> Literal["light", "dark"]:
+    """Both colour schemes, one after the other."""
+    found: Literal["light", "dark"] = request.param
+    return found

@@ -1,0 +1,85 @@
+"""Somebody at a browser: opens pages of the console, and nothing that goes wrong there stays unnoticed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import axe_playwright_python
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+
+from tests.system.running import PASSWORD, RunningSystem
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+GRAVE = frozenset({"serious", "critical"})
+
+
+@dataclass
+class Visitor:
+    """A browser window of its own; `page` is Playwright's, `troubles` what went wrong on the pages so far."""
+
+    page: Page
+    system: RunningSystem
+    troubles: list[str] = field(default_factory=list)
+
+    def log_in(self, name: str = "admin", password: str = PASSWORD) -> None:
+        """Log in by the form."""
+        self.page.goto("/login")
+        self.page.get_by_label("Name").fill(name)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Log in").click()
+        self.page.wait_for_url("**/admin*")
+
+    def open(self, address: str) -> Page:
+        """Open an address and wait until its socket is connected."""
+        self.page.goto(address)
+        self.page.wait_for_function("() => window.socket?.connected !== false && document.querySelector('#app, #main')")
+        return self.page
+
+    def violations(self) -> list[str]:
+        """The serious and critical findings of axe-core on the page that is shown."""
+        self.page.evaluate(AXE)
+        found: list[dict[str, Any]] = self.page.evaluate("async () => (await axe.run()).violations")
+        return [
+            f"{finding['id']} ({finding['impact']}): {finding['help']}: "
+            + "; ".join(" ".join(node["target"]) for node in finding["nodes"][:5])
+            for finding in found
+            if finding["impact"] in GRAVE
+        ]
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.troubles.append(f"{self.page.url}: {message.text}")
+
+    def _on_request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.netloc != self.system.api.base_url.netloc.decode():
+            self.troubles.append(f"{self.page.url} asked another host: {request.url}")
+
+
+@contextmanager
+def visitor(
+    browser: Browser,
+    system: RunningSystem,
+    *,
+    width: int = 1440,
+    height: int = 900,
+    scheme: Literal["light", "dark"] = "light",
+) -> Iterator[Visitor]:
+    """A window; at its end nothing may have gone wrong on any page."""
+    context = browser.new_context(
+        base_url=str(system.api.base_url), viewport={"width": width, "height": height}, color_scheme=scheme,
+        accept_downloads=True,
+    )  # fmt: skip
+    context.set_default_timeout(20_000)
+    found = Visitor(context.new_page(), system)
+    found.page.on("console", found._on_console)
+    found.page.on("pageerror", lambda error: found.troubles.append(f"{found.page.url}: {error}"))
+    found.page.on("request", found._on_request)
+    try:
+        yield found
+    finally:
+        context.close()
+    assert not found.troubles, "\n".join(found.troubles)
