@@ -19,7 +19,7 @@ import orjson
 from contracts.codec import Decoder
 from contracts.envelope import Entry
 from contracts.errors import TipstreamError
-from contracts.events.admin import Projection, ReplayCompleted, ReplayRequested, ReplayResult
+from contracts.events.admin import Projection, ReplayCompleted, ReplayRequested, ReplayResult, TableDigests
 from contracts.subjects import person_filters
 from contracts.times import SECOND_US
 from projections.continuity import continuity
@@ -154,9 +154,11 @@ class Replay:
         compared = live.digest if live.seq == upto else None
         if self._request.user_id is not None:
             version, note = live.version, "one person, proven in memory; nothing is switched"
-            digest = await self._fold_person(projection, self._request.user_id, upto, compared)
+            tables = await self._fold_person(projection, self._request.user_id, upto, compared)
+            digest = combined(tables.items())
         else:
-            version, digest = await self._fold(projection, upto)
+            version, tables = await self._fold(projection, upto)
+            digest = combined(tables.items())
             note = _note(bound, live, equal=digest == compared, full=full)
         result = ReplayResult(
             projection=projection,
@@ -166,6 +168,10 @@ class Replay:
             rebuilt_digest=digest,
             equal=None if compared is None else compared == digest,
             note=note,
+            tables={
+                name: TableDigests(live=live.tables.get(name) if compared else None, rebuilt=rebuilt)
+                for name, rebuilt in tables.items()
+            },
         )
         if note:
             return result
@@ -173,23 +179,23 @@ class Replay:
         await self._switch(projection, version)
         return result.model_copy(update={"switched": True})
 
-    async def _fold(self, projection: Projection, upto: int) -> tuple[int, str]:
-        """Fold a new version up to and with `upto`; its number and digest. A version that fails is deleted."""
+    async def _fold(self, projection: Projection, upto: int) -> tuple[int, dict[str, str]]:
+        """Fold a new version up to and with `upto`; its number and tables' digests. A version that fails is deleted."""
         self._progress.begin(projection, "folding", upto)
         number = self._versions.next_number(projection)
         try:
             opened = self._versions.open(projection, number)
             try:
-                digest = await self._fold_into(opened, upto)
+                tables = await self._fold_into(opened, upto)
             finally:
                 opened.close()
         except BaseException:
             self._versions.drop(projection, number)
             raise
         self._events += await events_upto(self._bus, upto)
-        return number, digest
+        return number, tables
 
-    async def _fold_into(self, opened: OpenVersion, upto: int) -> str:
+    async def _fold_into(self, opened: OpenVersion, upto: int) -> dict[str, str]:
         projector = opened.projector(self._bus)
         folding = asyncio.create_task(projector.run(upto=upto), name=f"fold {opened.projection}")
         try:
@@ -202,18 +208,23 @@ class Replay:
             await asyncio.wait({folding})
         folding.result()
         self._progress.begin(opened.projection, "taking its digest", upto)
-        return (await asyncio.to_thread(proof_of, opened, projector)).digest
+        return (await asyncio.to_thread(proof_of, opened, projector)).tables
 
-    async def _fold_person(self, projection: Projection, user_id: str, upto: int, live: str | None) -> str:
-        """The digest of one person's rows, folded in memory from what is about them.
+    async def _fold_person(self, projection: Projection, user_id: str, upto: int, live: str | None) -> dict[str, str]:
+        """The digests of one person's rows by table, folded in memory from what is about them.
 
         Only where that differs from the live one is the whole log folded: an id that others have used before them,
         which their own events cannot show, is the one innocent reason.
         """
-        digest = await self._digest_of(projection, user_id, upto, person_filters(user_id)) if live else ""
-        return digest if digest == live else await self._digest_of(projection, user_id, upto, ())
+        if live is not None:
+            tables = await self._tables_of(projection, user_id, upto, person_filters(user_id))
+            if combined(tables.items()) == live:
+                return tables
+        return await self._tables_of(projection, user_id, upto, ())
 
-    async def _digest_of(self, projection: Projection, user_id: str, upto: int, subjects: Sequence[str]) -> str:
+    async def _tables_of(
+        self, projection: Projection, user_id: str, upto: int, subjects: Sequence[str]
+    ) -> dict[str, str]:
         self._progress.begin(projection, "folding one person", upto)
         decoder, state, rows = await open_decoder(self._bus), State(), MemorySink()
         async for batch in self._bus.read(0, upto=upto, subjects=subjects):
@@ -227,9 +238,8 @@ class Replay:
         if last is not None and last.seq > state.seq:
             rows.take(fold(state, decoder.decode(last))[1])
         # Tables that are not about people have none of one person.
-        return combined(
-            (name, digest) for name, digest in rows.digests(user_id).items() if name in tables_in(projection)
-        )
+        kept = tables_in(projection)
+        return {name: digest for name, digest in rows.digests(user_id).items() if name in kept}
 
 
 def _note(bound: int | None, live: Word, *, equal: bool, full: bool) -> str:

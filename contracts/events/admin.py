@@ -122,8 +122,15 @@ class ReplayRequested(SignedEvent):
         return self
 
 
+class TableDigests(Part):
+    """A table's digest in the live version, where that could be compared, and as folded again."""
+
+    live: Digest | None = None
+    rebuilt: Digest
+
+
 class ReplayResult(Part):
-    """What became of one projection: both digests at the same sequence, and whether it was switched."""
+    """What became of one projection: both digests at the same sequence, by table too, and whether it was switched."""
 
     projection: Projection
     version: Count
@@ -133,12 +140,14 @@ class ReplayResult(Part):
     equal: bool | None = None
     switched: bool = False
     note: Text = ""
+    tables: dict[Name, TableDigests] = Field(default_factory=dict, max_length=100)
 
 
 class ReplayCompleted(SignedEvent):
     """A replay ended; `full` is False when the log no longer starts at StreamStarted or has unexplained gaps."""
 
     TYPE: ClassVar[str] = "tipstream.replay.completed"
+    VERSION: ClassVar[int] = 2
     SUBJECT: ClassVar[str] = "tips.admin.replay.completed.{replay_id}"
 
     replay_id: Id

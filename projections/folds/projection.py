@@ -21,7 +21,7 @@ from projections.folds.reactions import fold_reactions
 from projections.folds.signals import SignalsState, fold_signals
 from projections.folds.tables import Store
 
-FOLD_VERSION = 1
+FOLD_VERSION = 2
 
 
 @dataclass(slots=True)
