@@ -84,7 +84,7 @@ def summary_of(entry: Entry) -> str:
 def _said(event: Event) -> str:
     match event:
         case FeedbackReceived():
-            on = event.tip_id or (f"decision {event.decision_id}" if event.decision_id else "the latest decision")
+            on = event.tip_id or (f"decision {event.decision_id[:12]}" if event.decision_id else "the latest decision")
             return f"{event.action} on {on}"
         case SignalObserved():
             values = ", ".join(f"{name} {value:g}" for name, value in event.values.items())
