@@ -17,6 +17,7 @@ from services.accounts.identity import Identity
 from services.accounts.roles import Permission
 from services.api.admin.actor import permitted
 from services.api.condition import Watch
+from services.api.history import History
 from services.api.parts import Parts
 
 GROUPS = ("", "Live", "Learning", "Data", "System")
@@ -44,6 +45,7 @@ class Visit:
     identity: Identity
     parts: Parts
     watch: Watch
+    history: History
     request: Request
 
     @property
@@ -100,7 +102,7 @@ def page(
 
 def _visit(request: Request, entry: Entry) -> Visit:
     state = request.app.state.api.state
-    return Visit(permitted(request.scope.get("identity"), "view"), state.parts, state.watch, request)
+    return Visit(permitted(request.scope.get("identity"), "view"), state.parts, state.watch, state.history, request)
 
 
 def _frame(visit: Visit, entry: Entry) -> ui.element:

@@ -20,6 +20,7 @@ from services.api.body_limit import BodyLimit
 from services.api.condition import Watch
 from services.api.errors import ProblemDocument, install_errors
 from services.api.gate import Gate
+from services.api.history import History
 from services.api.mlflow_proxy import mlflow_client
 from services.api.parts import Parts
 from services.api.ring import Ring
@@ -56,14 +57,17 @@ def create_app(
                 settings, link, ring, read_model, scorer, mlflow, recommender, app.state.accounts, app.state.tickets
             )
             app.state.watch = Watch(app.state.parts)
+            app.state.history = History(app.state.watch)
             if bus is None:
                 link.start()
             else:
                 await link.use(bus)
             ring.start()
+            app.state.history.start()
             try:
                 yield
             finally:
+                await app.state.history.close()
                 await ring.close()
                 await link.close()
                 read_model.close()

@@ -1,6 +1,7 @@
 """How every part is doing, asked all at once and within a second, whatever is down."""
 
 import asyncio
+import contextlib
 import platform
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
@@ -32,6 +33,7 @@ SLOW_START_S = {"mlflow": 180.0}
 # After a quiet hour one event waits for a moment, and the last one folded is an hour old: that is not behind.
 BEHIND_S, BEHIND_EVENTS = 30.0, 100
 KEEP_S = 0.25
+RELEASES = ("tipstream", "duckdb", "nicegui", "mlflow", "nats-py")
 MENDS = {
     "stream": "see that the NATS server runs and TIPSTREAM_NATS_URL or TIPSTREAM_NATS_PORT names it",
     "scorer": "start `tipstream scorer`; its log says why it ended",
@@ -110,7 +112,7 @@ class Watch:
     def _api(self) -> Component:
         home = self._parts.settings.home
         disk = shutil.disk_usage(home) if home.exists() else None
-        versions = {"python": platform.python_version(), "tipstream": version("tipstream")}
+        versions = {"python": platform.python_version(), **{name: version(name) for name in RELEASES}}
         details: Answer = {"versions": versions, "uptime_s": round(monotonic() - self._began, 1)}
         if disk is not None:
             details["disk"] = {"free_bytes": disk.free, "total_bytes": disk.total}
@@ -121,12 +123,20 @@ class Watch:
         if not link.connected:
             raise BusUnavailable(link.last_error or "not connected")
         info = await link.bus.info()
-        details = {"messages": info.messages, "bytes": info.bytes, "first_seq": info.first_seq, "created": info.created}
-        return Component("up", info.last_seq, 0, 0.0, {**details, "last_error": link.last_error})
+        details = {
+            "messages": info.messages,
+            "disk_bytes": info.bytes,
+            "first_seq": info.first_seq,
+            "created": info.created,
+            "events_per_s": round(self._parts.ring.events_per_s, 1),
+            "server": link.bus.server,
+            "last_error": link.last_error,
+        }
+        return Component("up", info.last_seq, 0, 0.0, details)
 
     async def _scorer(self) -> Component:
         answer = await self._parts.scorer.get("/health", timeout=ANSWER_S)
-        return _projected(answer.json())
+        return _projected(answer.json() | {"disk_bytes": self._disk("scorer")})
 
     async def _mlflow(self) -> Component:
         (await self._parts.mlflow.get(f"{MOUNT}/health", timeout=ANSWER_S)).raise_for_status()
@@ -134,9 +144,18 @@ class Watch:
 
     def _projection(self, projection: str) -> Callable[[], Awaitable[Component]]:
         async def look() -> Component:
-            return _projected(await ask(self._parts.link, projection, "status", timeout=ANSWER_S))
+            status = await ask(self._parts.link, projection, "status", timeout=ANSWER_S)
+            return _projected(status | {"disk_bytes": self._disk(projection)})
 
         return look
+
+    def _disk(self, projection: str) -> int:
+        """Bytes of every version of a projection; files may go while they are counted."""
+        found = 0
+        for path in self._parts.settings.read_models_dir.glob(f"{projection}-v*"):
+            with contextlib.suppress(OSError):
+                found += path.stat().st_size
+        return found
 
     def _outbox(self, scorer: Component) -> Component:
         """Decisions that wait for the stream, as the scorer tells."""

@@ -45,6 +45,12 @@ class JetStreamBus:
         """The latest trouble with the server, None once it is mended."""
         return self._link.last_error
 
+    @property
+    def server(self) -> str:
+        """The server's release."""
+        release = self._link.nc.connected_server_version
+        return f"{release.major}.{release.minor}.{release.patch}"
+
     async def declare(self) -> StreamInfo:
         """Create the stream, or compare its settings with the code. Raises StreamMismatch, BusUnavailable."""
         try:

@@ -42,6 +42,22 @@ async def test_details_need_a_key_and_secrets_are_never_among_them(system: Syste
     assert details["stream"]["details"]["first_seq"] == 1
 
 
+async def test_admins_see_what_is_wrong_the_last_minutes_disk_and_releases(system: System) -> None:
+    health = await system.get("/api/admin/health")
+    assert health["findings"] == []
+    details = {name: part["details"] for name, part in health["components"].items()}
+    for name in ("stream", "projector", "analytics", "query"):
+        assert details[name]["disk_bytes"] > 0, name
+    assert details["stream"]["server"].startswith("2.")
+    assert {"python", "duckdb", "nicegui"} <= set(details["api"]["versions"])
+
+    async def kept() -> bool:
+        moments = (await system.get("/api/admin/health"))["history"]
+        return len(moments) > 1 and moments[-1]["parts"]["projector"]["state"] == "up"
+
+    await until(kept)
+
+
 async def test_while_parts_come_up_it_is_503_and_starting(door: Door) -> None:
     answer = await door.stranger.get("/api/health")
     health = answer.json()

@@ -1,0 +1,61 @@
+"""What health says is wrong: the cause first, with what to do, and not what only follows from it."""
+
+from typing import Any
+
+from services.api.condition import Component, Condition, State
+from services.api.findings import CATCHES_UP, STANDS_STILL, findings
+
+
+def part(state: State = "up", **fields: Any) -> Component:
+    details = fields.pop("details", {})
+    return Component(state, details=details, **fields)
+
+
+def absent(error: str, state: State = "down") -> Component:
+    return part(state, details={"last_error": error, "remedy": f"mend {error}"})
+
+
+def condition(**changed: Component) -> Condition:
+    names = ("api", "stream", "scorer", "projector", "analytics", "query", "outbox")
+    return Condition("degraded", False, {name: part() for name in names} | changed)
+
+
+def test_nothing_is_wrong_while_every_part_is_up() -> None:
+    assert findings(condition()) == []
+
+
+def test_a_part_that_does_not_answer_is_named_with_its_remedy() -> None:
+    (found,) = findings(condition(analytics=absent("no answer")))
+    assert (found.component, found.severity, found.remedy) == ("analytics", "bad", "mend no answer")
+    assert found.says == "does not answer (no answer)"
+
+
+def test_without_the_stream_it_alone_is_the_cause() -> None:
+    gone = {name: absent("x") for name in ("stream", "projector", "analytics", "query")}
+    (found,) = findings(condition(**gone))
+    assert found.component == "stream"
+    assert found.says == "does not answer (x), so nobody hears from analytics, projector, query"
+
+
+def test_without_the_scorer_nobody_asks_after_its_outbox() -> None:
+    (found,) = findings(condition(scorer=absent("x"), outbox=absent("the scorer does not tell")))
+    assert found.component == "scorer"
+
+
+def test_a_fold_that_failed_is_told_from_a_process_that_is_gone() -> None:
+    (found,) = findings(condition(query=part("down", seq=41, lag_events=3, details={"last_error": "event 42: boom"})))
+    assert (found.says, found.remedy) == ("stands still at event 41: event 42: boom", STANDS_STILL)
+
+
+def test_who_must_act_is_told_before_who_may_wait() -> None:
+    found = findings(
+        condition(scorer=part("starting"), analytics=part("behind", lag_events=1234), query=absent("no answer"))
+    )
+    assert [one.component for one in found] == ["query", "scorer", "analytics"]
+    assert (found[2].says, found[2].remedy) == ("is 1,234 events behind", CATCHES_UP)
+
+
+def test_a_disk_that_runs_full_is_said_before_it_is() -> None:
+    for free, count in ((60, 0), (49, 1)):
+        api = part(details={"disk": {"free_bytes": free, "total_bytes": 1000}})
+        assert len(findings(condition(api=api))) == count
