@@ -1,9 +1,10 @@
 """All reports by name; an area's reports stand in a module of their own."""
 
-from projections.reports import decisions, rewards
+from projections.reports import decisions, learning, quality, rewards
 from projections.reports.report import Report, UnknownReport
 
-REPORTS: dict[str, Report] = {report.name: report for area in (rewards, decisions) for report in area.REPORTS}
+AREAS = (rewards, learning, quality, decisions)
+REPORTS: dict[str, Report] = {report.name: report for area in AREAS for report in area.REPORTS}
 
 
 def report_of(name: str) -> Report:

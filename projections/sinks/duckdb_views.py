@@ -6,8 +6,8 @@ No reaction counts 0 in `reward_per_decision`; `reward_per_reaction` leaves such
 
 from dataclasses import dataclass
 
-# Two-sided 95 % of the normal distribution.
-Z = 1.959963984540054
+from projections.reports.quality import daily_quality
+from projections.reports.window import Z
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,58 +92,7 @@ POLICY_COMPARE = View(
 
 DATA_QUALITY_DAILY = View(
     "data_quality_daily",
-    """
-    WITH log AS (
-        SELECT max(day) AS last_day FROM (
-            SELECT max(observed_at)::DATE AS day FROM signals
-            UNION ALL SELECT max(occurred_at)::DATE FROM tip_scores
-            UNION ALL SELECT max(occurred_at)::DATE FROM feedback
-        )
-    ), spans AS (
-        SELECT DISTINCT user_id, source, observed_at::DATE AS first_day,
-               least(coalesce(token_expires_at::DATE, last_day), last_day) AS last_day
-        FROM signals, log
-    ), marked AS (
-        SELECT *, max(last_day) OVER (
-            PARTITION BY user_id, source ORDER BY first_day, last_day
-            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ) AS known_until
-        FROM spans WHERE last_day >= first_day
-    ), numbered AS (
-        SELECT *, count(*) FILTER (known_until IS NULL OR first_day > known_until + 1) OVER (
-            PARTITION BY user_id, source ORDER BY first_day, last_day ROWS UNBOUNDED PRECEDING
-        ) AS stretch
-        FROM marked
-    ), stretches AS (
-        SELECT user_id, source, min(first_day) AS first_day, max(last_day) AS last_day
-        FROM numbered GROUP BY user_id, source, stretch
-    ), expected AS (
-        SELECT user_id, source, unnest(generate_series(first_day, last_day, INTERVAL 1 DAY))::DATE AS day FROM stretches
-    ), source_days AS (
-        SELECT day, count(*) AS expected_source_days, count(reported.day) AS reported_source_days
-        FROM expected LEFT JOIN (
-            SELECT DISTINCT user_id, source, observed_at::DATE AS day FROM signals
-        ) AS reported USING (user_id, source, day)
-        GROUP BY day
-    ), decision_days AS (
-        SELECT occurred_at::DATE AS day, count(*) AS decisions, count(*) FILTER (external) AS external_decisions,
-               coalesce(sum(feature_count) FILTER (NOT external), 0)::BIGINT AS "values",
-               coalesce(sum(imputed) FILTER (NOT external), 0)::BIGINT AS imputed,
-               count(*) FILTER (NOT external AND len(stale_sources) > 0) AS stale_decisions,
-               count(*) FILTER (reactions > 0) AS reacted
-        FROM tip_scores GROUP BY day
-    )
-    SELECT day, coalesce(decisions, 0) AS decisions, coalesce(external_decisions, 0) AS external_decisions,
-           coalesce("values", 0) AS "values", coalesce(imputed, 0) AS imputed,
-           imputed / nullif("values", 0) AS missing_rate,
-           coalesce(stale_decisions, 0) AS stale_decisions,
-           stale_decisions / nullif(decisions - external_decisions, 0) AS stale_rate,
-           coalesce(reacted, 0) AS reacted, reacted / nullif(decisions, 0) AS feedback_completeness,
-           coalesce(expected_source_days, 0) AS expected_source_days,
-           coalesce(reported_source_days, 0) AS reported_source_days,
-           reported_source_days / nullif(expected_source_days, 0) AS source_completeness
-    FROM decision_days FULL JOIN source_days USING (day)
-    """,
+    daily_quality(),
     "day DESC",
     "External decisions have no features of ours: they count in decisions and feedback_completeness only. A person's "
     "source is expected each day from a signal until the day its token expires (without an expiry, to the log's end).",
