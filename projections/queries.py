@@ -95,6 +95,12 @@ class ReadModel:
         """A person's sums, one row a feature set; `s` and `c` are float64 bytes."""
         return self._select(BANDIT_STATS, "WHERE user_id = ? ORDER BY feature_set", user_id)
 
+    def unanswered(self, user_id: str, after: int) -> int:
+        """How many of a person's own decisions past `after` in the stream have no reaction yet."""
+        query = "SELECT count(*) FROM tip_scores WHERE user_id = ? AND seq > ? AND reactions = 0 AND NOT external"
+        (row,) = self._all(query, (user_id, after))
+        return int(row[0])
+
     def feature_history(self, user_id: str) -> list[Row]:
         """The features of a person's last 100 decisions, the latest first."""
         return self._select(FEATURE_HISTORY, "WHERE user_id = ? ORDER BY seq DESC", user_id)
@@ -130,9 +136,19 @@ class ReadModel:
         """What came in on a decision, in stream order."""
         return self._select(FEEDBACK, "WHERE decision_id = ? ORDER BY seq", decision_id)
 
-    def dead_letters(self, limit: int = 100) -> list[Row]:
-        """What could not count, the latest first."""
-        return self._select(DEAD_LETTERS, "ORDER BY seq DESC LIMIT ?", limit)
+    def dead_letters(self, limit: int = 100, reason: str | None = None) -> list[Row]:
+        """What could not count, for one reason if given, the latest first."""
+        where, values = ("", ()) if reason is None else ("WHERE reason = ? ", (reason,))
+        return self._select(DEAD_LETTERS, where + "ORDER BY seq DESC LIMIT ?", *values, limit)
+
+    def dead_letter_reasons(self) -> list[Row]:
+        """How many dead letters stand for each reason, how many are `open` (not skipped), and the latest one's time."""
+        rows = self._all(
+            "SELECT reason, count(*), count(*) FILTER (WHERE skipped_at IS NULL), max(recorded_at) FROM dead_letters "
+            "GROUP BY reason ORDER BY count(*) DESC, reason",
+            (),
+        )
+        return [dict(zip(("reason", "letters", "open", "latest"), row, strict=True)) for row in rows]
 
     def experiments(self) -> list[Row]:
         """Experiments, the latest started first."""

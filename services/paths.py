@@ -3,7 +3,7 @@
 A decoded slash or a broken byte must not name somebody else, so the framework's decoded value is never used.
 """
 
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from starlette.convertors import Convertor, register_url_convertor
 
@@ -44,3 +44,8 @@ def id_of(encoded: bytes, field: str = "user_id") -> str:
     if not 1 <= len(identifier) <= MAX_ID_CHARS:
         raise Problem.invalid([(field, f"must have 1 to {MAX_ID_CHARS} characters, it has {len(identifier)}")])
     return identifier
+
+
+def in_path(identifier: str) -> str:
+    """An id as a piece of a path; dots too, since clients would take `..` for the folder above."""
+    return quote(identifier, safe="").replace(".", "%2E")

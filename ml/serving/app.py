@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import orjson
@@ -35,7 +34,7 @@ from services.bootstrap import Bus, ensure_stream
 from services.bus.errors import BusUnavailable
 from services.bus.jetstream import JetStreamBus
 from services.keys import Secrets, load_secrets
-from services.paths import USER_ID
+from services.paths import USER_ID, in_path
 from services.problems import Problem, install_problems
 from services.settings import Settings
 
@@ -268,12 +267,10 @@ async def post_reset(request: Request) -> Response:
     """Ask the API to reset a person: it signs the event and publishes it."""
     scorer: Scorer = request.app.state.scorer
     user_id = path_id(request, b"/reset/")
-    # Dots too: the client would take `..` for the folder above.
-    encoded = quote(user_id, safe="").replace(".", "%2E")
     secrets: Secrets = request.app.state.secrets
     try:
         answer = await scorer.api.post(
-            f"/api/admin/users/{encoded}/reset", headers={"Authorization": f"Bearer {secrets.admin_password}"}
+            f"/api/admin/users/{in_path(user_id)}/reset", headers={"Authorization": f"Bearer {secrets.admin_password}"}
         )
     except httpx.HTTPError as error:
         raise Problem.unavailable(f"the API, which signs resets, does not answer ({type(error).__name__})") from None

@@ -14,11 +14,15 @@ SHOWN_POLICY = "linucb"
 
 
 def stats_of(state: State, decider: Decider, user_id: str) -> dict[str, Any]:
-    """Pulls, reward, theta with its standard deviations (the roots of the diagonal of A^-1), version and digest."""
+    """Pulls, reward, theta with its standard deviations (the roots of the diagonal of A^-1), version and digest.
+
+    `alpha` times a standard deviation is what linucb adds for a tip that has only that feature, with value 1.
+    """
     feature_set, person = decider.feature_set, state.learning.people.get(user_id)
     sums = person.sums.get(feature_set.name) if person is not None else None
     model = state.policies.model(feature_set.name)
-    belief = decider.posteriors.of(user_id, person, _params(state), model)
+    params = _params(state)
+    belief = decider.posteriors.of(user_id, person, params, model)
     pulls, reward = (sums.pulls, sums.reward) if sums is not None else (0, 0.0)
     rows = stats_rows(user_id, person) if person is not None else ()
     return {
@@ -28,6 +32,7 @@ def stats_of(state: State, decider: Decider, user_id: str) -> dict[str, Any]:
         "estimated_mean": reward / pulls if pulls else 0.0,
         "theta": belief.theta.tolist(),
         "uncertainty": np.sqrt(np.diag(belief.inverse)).tolist(),
+        "alpha": params.alpha,
         "feature_names": list(feature_set.names),
         "feature_set": feature_set.name,
         "model_version": model.model_version if model is not None else "none",

@@ -98,7 +98,7 @@ RANDOM_ESTIMATE = Report(
     SELECT any_value(estimate.decisions) AS decisions, any_value(effective_decisions) AS effective_decisions,
            any_value(reward_per_decision) AS reward_per_decision, any_value(estimate) AS estimate,
            sqrt(sum(pow(weight * (reward - estimate), 2))) / sum(weight) AS stderr
-    FROM settled, estimate
+    FROM estimate LEFT JOIN settled ON true
     """,
     order="decisions",
     comment="What a random choice among the same candidates would have earned a decision: the self-normalised estimate "

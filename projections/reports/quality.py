@@ -12,16 +12,17 @@ MISSING_BY_FEATURE = Report(
     WITH own AS (
         SELECT occurred_at::DATE AS day, feature_set, missing
         FROM tip_scores WHERE NOT external AND {within("occurred_at")}
-    ), shown AS (SELECT day, feature_set, count(*) AS decisions FROM own GROUP BY ALL)
-    SELECT day, feature_set, feature, imputed, decisions, imputed / decisions AS missing_rate
-    FROM (
+    ), shown AS (SELECT day, feature_set, count(*) AS decisions FROM own GROUP BY ALL), counted AS (
         SELECT day, feature_set, feature, count(*) AS imputed
         FROM (SELECT day, feature_set, unnest(missing) AS feature FROM own) GROUP BY ALL
-    ) JOIN shown USING (day, feature_set)
+    ), ever AS (SELECT DISTINCT feature_set, feature FROM counted)
+    SELECT day, feature_set, feature, coalesce(imputed, 0) AS imputed, decisions,
+           coalesce(imputed, 0) / decisions AS missing_rate
+    FROM shown JOIN ever USING (feature_set) LEFT JOIN counted USING (day, feature_set, feature)
     """,
     order="day, feature_set, feature",
-    comment="A day's decisions of a feature set and in how many of them a feature was imputed; a feature that never "
-    "was has no row.",
+    comment="In how many of a day's decisions a feature was imputed; features that never were in the window have no "
+    "rows.",
     parameters=WINDOW,
 )
 
@@ -31,16 +32,16 @@ STALE_BY_SOURCE = Report(
     WITH own AS (
         SELECT occurred_at::DATE AS day, stale_sources
         FROM tip_scores WHERE NOT external AND {within("occurred_at")}
-    ), shown AS (SELECT day, count(*) AS decisions FROM own GROUP BY ALL)
-    SELECT day, source, stale, decisions, stale / decisions AS stale_rate
-    FROM (
+    ), shown AS (SELECT day, count(*) AS decisions FROM own GROUP BY ALL), counted AS (
         SELECT day, source, count(*) AS stale
         FROM (SELECT day, unnest(stale_sources) AS source FROM own) GROUP BY ALL
-    ) JOIN shown USING (day)
+    ), ever AS (SELECT DISTINCT source FROM counted)
+    SELECT day, source, coalesce(stale, 0) AS stale, decisions, coalesce(stale, 0) / decisions AS stale_rate
+    FROM shown CROSS JOIN ever LEFT JOIN counted USING (day, source)
     """,
     order="day, source",
-    comment="A day's decisions and in how many of them a source's token had expired; a source whose token never had "
-    "has no row.",
+    comment="In how many of a day's decisions a source's token had expired; sources whose never had in the window have "
+    "no rows.",
     parameters=WINDOW,
 )
 

@@ -1,9 +1,10 @@
 """What the analytics and query processes answer through the API."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from contracts.envelope import Message
 from services.api.admin.reports import report
 from services.bus.errors import RequestFailed
 from tests.api.callers import System
@@ -21,12 +22,94 @@ async def test_rewards_and_data_quality_come_from_the_analytics_process(system: 
             await system.post("/v1/feedback", user_id=f"person-{number}", action=action, decision_id=decision_id)
     await system.folded()
     rewards = await system.get("/api/admin/reward-analytics")
-    assert set(rewards) == {"daily", "policies", "experiments"}
+    assert set(rewards) == {"daily", "reactions", "policies", "random", "experiments"}
     (policy,) = rewards["policies"]
     assert (policy["policy"], policy["decisions"]) == ("linucb", 4)
     assert policy["reward_per_decision"] == (0.5 + 1.0 - 0.25) / 4
-    (day,) = (await system.get("/api/admin/data-quality?limit=10"))["daily"]
-    assert day["decisions"] == 4
+    (reactions,) = rewards["reactions"]
+    assert (reactions["decisions"], reactions["reacted"], reactions["helpful"]) == (4, 3, 1)
+    # No decision is older than a day yet.
+    assert (rewards["random"]["decisions"], rewards["random"]["estimate"]) == (0, None)
+    quality = await system.get("/api/admin/data-quality?limit=10")
+    (day,) = quality["daily"]
+    assert (day["decisions"], day["missing_rate"] > 0, day["expected_source_days"]) == (4, True, 0)
+    assert {row["feature_set"] for row in quality["missing"]} == {"wellbeing.v1"}
+    assert (quality["stale"], quality["dead_letters"]) == ([], [])
+    (tip, *_) = await system.get("/api/admin/reward-analytics/tips?source=ours")
+    assert (tip["external"], tip["title"] is not None) == (False, True)
+    categories = await system.get("/api/admin/reward-analytics/categories")
+    assert sum(row["decisions"] for row in categories) == 4
+
+
+async def test_a_window_bounds_the_days_and_is_refused_when_it_says_two_things(system: System) -> None:
+    now = datetime.now(UTC)
+    for days in (0, 3):
+        said = {"decision_id": f"d{days}", "user_id": "ann", "context": {"now": f"{now - timedelta(days=days):%FT%TZ}"}}
+        await system.post("/v1/recommendations", **said)
+    await system.folded()
+    (today,) = (await system.get("/api/admin/reward-analytics?days=1"))["reactions"]
+    assert (today["day"], today["decisions"]) == (f"{now:%F}", 2)
+    assert (await system.get("/api/admin/reward-analytics?source=imported"))["daily"] == []
+    yesterday = f"{now - timedelta(days=1):%F}"
+    assert (await system.get(f"/api/admin/reward-analytics?until={yesterday}"))["policies"] == []
+    for query, field in (
+        (f"days=7&since={yesterday}", "days"), (f"since={now:%F}&until={yesterday}", "until"), ("days=0", "days"),
+        ("source=mine", "source"), ("since=yesterday", "since"),
+    ):  # fmt: skip
+        refused = await system.door.admin.get(f"/api/admin/reward-analytics?{query}")
+        assert (refused.status_code, refused.json()["field"]) == (422, field), query
+
+
+async def test_what_was_learned_is_told_of_everybody_and_of_one_and_a_reset_forgets_it(system: System) -> None:
+    for number, action in enumerate(("helpful", "done", "dismissed", None)):
+        decision = await system.post("/v1/recommendations", user_id="a/b", decision_id=f"d{number}")
+        if action:
+            await system.post("/v1/feedback", user_id="a/b", action=action, decision_id=decision["decision_id"])
+    await system.folded()
+    everybody = await system.get("/api/admin/experiments/population?days=2")
+    assert (everybody["figures"]["people"], everybody["figures"]["pulls"]) == (1, 3)
+    assert everybody["distribution"] == [{"from_pulls": 3, "to_pulls": 3, "people": 1}]
+    assert [row["reacted"] for row in everybody["daily"]] == [3]
+    assert [(row["from_reaction"], row["reward_per_reaction"]) for row in everybody["learning"]] == [
+        (1, 0.5), (2, 1.0), (3, -0.25),
+    ]  # fmt: skip
+
+    one = await system.get("/api/admin/experiments/users/a%2Fb")
+    assert (one["pulls"], one["cumulative_reward"], one["reset_seq"]) == (3, 1.25, 0)
+    assert [point["cumulative_reward"] for point in one["curve"]] == [0.5, 1.5, 1.25]
+    bias = one["weights"][0]
+    assert (bias["feature"], bias["width"]) == ("bias", pytest.approx(one["alpha"] * bias["uncertainty"]))
+    assert bias["description"] == "1 for every tip at every moment"
+    # A is lambda I + sum x x', so that three pulls of a feature that is always 1 leave less than the prior's doubt.
+    assert 0 < bias["uncertainty"] < 1
+
+    plan = await system.post("/api/admin/users/a%2Fb/reset", dry_run=True)
+    assert plan == {
+        "user_id": "a/b", "pulls": 3, "cumulative_reward": 1.25, "feature_sets": ["wellbeing.v1"], "unanswered": 1,
+        "reset_seq": 0,
+    }  # fmt: skip
+    assert (await system.get("/api/admin/experiments/users/a%2Fb"))["pulls"] == 3
+    done = await system.post("/api/admin/users/a%2Fb/reset", reason="asked")
+    await system.folded()
+    after = await system.get("/api/admin/experiments/users/a%2Fb")
+    assert (after["pulls"], after["cumulative_reward"], after["reset_seq"]) == (0, 0.0, done["seq"])
+    assert len(after["curve"]) == 3
+    assert (await system.post("/api/admin/users/a%2Fb/reset", dry_run=True))["unanswered"] == 0
+
+
+async def test_dead_letters_are_counted_by_reason_and_read_by_reason(system: System) -> None:
+    await system.bus.publish(Message("tips.feedback.helpful.ann", {"Nats-Msg-Id": "one"}, b"no json"))
+    await system.bus.publish(Message("tips.feedback.luck.ann", {"Nats-Msg-Id": "two"}, b"{}"))
+    await system.folded()
+    counted = (await system.get("/api/admin/data-quality"))["dead_letters"]
+    assert sorted((row["letters"], row["open"]) for row in counted) == [(1, 1), (1, 1)]
+    for row in counted:
+        (letter,) = await system.get(f"/api/admin/dead-letters?reason={row['reason']}")
+        assert (letter["reason"], letter["recorded_at"]) == (row["reason"], row["latest"])
+    await system.post(f"/api/admin/dead-letters/{letter['seq']}/skip")
+    await system.folded()
+    counted = (await system.get("/api/admin/data-quality"))["dead_letters"]
+    assert {row["reason"]: row["open"] for row in counted}[letter["reason"]] == 0
 
 
 async def test_a_report_is_rows_by_column(system: System) -> None:

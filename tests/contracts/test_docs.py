@@ -10,6 +10,7 @@ from contracts.events.base import Event
 from contracts.events.registry import EVENTS
 from contracts.rewards import OUTCOMES, VERDICTS
 from projections.folds.tables import TABLES, Table
+from projections.reports.registry import REPORTS
 from projections.sinks.duckdb_views import VIEWS, View
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -63,6 +64,12 @@ def test_every_view_is_described_with_its_columns(view: View, view_columns: dict
     said = section("tables.md", view.name)
     absent = [name for name in view_columns[view.name] if f"`{name}`" not in said]
     assert not absent, f"docs/tables.md, {view.name}: {absent}"
+
+
+def test_every_report_is_described() -> None:
+    first_cells = " ".join(row[0] for row in rows_of("tables.md").values())
+    absent = REPORTS.keys() - set(re.findall(r"\w+", first_cells))
+    assert not absent, f"docs/tables.md does not name {absent}"
 
 
 @pytest.fixture(scope="module")

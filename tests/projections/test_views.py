@@ -13,10 +13,10 @@ from contracts.times import DAY_US, parse_time
 from projections.sinks.duckdb import DuckdbSink, UnknownView
 from projections.sinks.duckdb_views import VIEWS
 from tests.folds.log import Log
+from tests.projections.days import two_days
 from tests.projections.listed import folded, stream_of
 
 DAY_1, DAY_2, DAY_3 = date(2026, 3, 1), date(2026, 3, 2), date(2026, 3, 3)
-FEATURES = {f"f{number}": 0.0 for number in range(16)}
 
 
 class Shown:
@@ -38,25 +38,6 @@ def shown(tmp_path: Path) -> Iterator[Shown]:
     sink = DuckdbSink(tmp_path / "views.duckdb", {"threads": 1})
     yield Shown(sink)
     sink.close()
-
-
-def two_days(log: Log) -> None:
-    """Day 1: linucb 3 decisions (helpful + done, dismissed, none), greedy 1 (not helpful, then helpful, snoozed).
-    Day 2: linucb 1 decision without a reaction, an external one that was liked."""
-    log.scored(decision_id="a", features=FEATURES, missing=["f1", "f2"], explored=True, latency_us=100)
-    log.scored(decision_id="b", features=FEATURES, stale_sources=["sleep"], latency_us=300)
-    log.scored("bob", "c", features=FEATURES, latency_us=200)
-    log.scored("bob", "g", features=FEATURES, policy="greedy")
-    log.feedback("helpful", decision_id="a")
-    log.feedback("done", decision_id="a")
-    log.feedback("dismissed", decision_id="b")
-    log.feedback("not_helpful", "bob", "g")
-    log.feedback("helpful", "bob", "g")
-    log.feedback("snoozed", "bob", "g")
-    log.wait(days=1, hours=1)
-    log.scored(decision_id="e", features=FEATURES, missing=["f1"], latency_us=400)
-    log.scored("eve", "x", policy="obd", external=True, missing=["ignored"])
-    log.feedback("helpful", "eve", "x")
 
 
 async def test_reward_daily_counts_what_stands_now(shown: Shown) -> None:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path, Query
 
 from contracts.events.admin import DeadLetterSkipped
 from contracts.events.base import MAX_INTEGER
+from contracts.times import format_time
 from projections.folds.tables import DEAD_LETTERS
 from services.api.admin.actor import Operator
 from services.api.admin.commands import Commanded, Reason, command
@@ -16,9 +17,13 @@ router = APIRouter(prefix="/dead-letters")
 
 
 @router.get("", response_model=list[row_model(DEAD_LETTERS)])  # type: ignore[misc]
-def get_dead_letters(parts: PartsOf, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[dict[str, Any]]:
+def get_dead_letters(
+    parts: PartsOf,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    reason: Annotated[str | None, Query(max_length=100, description="only those of this reason")] = None,
+) -> list[dict[str, Any]]:
     """The latest first; `data` is the raw body in base64."""
-    return dead_letters(parts, limit)
+    return dead_letters(parts, limit, reason)
 
 
 @router.post("/{seq}/skip", status_code=202)
@@ -29,9 +34,15 @@ async def post_skip(
     return await skip(parts, seq, actor, reason.reason if reason else None)
 
 
-def dead_letters(parts: Parts, limit: int = 100) -> list[dict[str, Any]]:
-    """Rows of dead letters, the latest first."""
-    return [present(DEAD_LETTERS, row) for row in parts.read_model.dead_letters(limit)]
+def dead_letters(parts: Parts, limit: int = 100, reason: str | None = None) -> list[dict[str, Any]]:
+    """Rows of dead letters, of one reason if given, the latest first."""
+    return [present(DEAD_LETTERS, row) for row in parts.read_model.dead_letters(limit, reason)]
+
+
+def reasons(parts: Parts) -> list[dict[str, Any]]:
+    """How many dead letters each reason has, how many of them were not skipped yet, and the latest one's time."""
+    counts = parts.read_model.dead_letter_reasons()
+    return [{**row, "latest": format_time(row["latest"])} for row in counts]
 
 
 async def skip(parts: Parts, seq: int, actor: str, reason: str | None = None) -> Commanded:

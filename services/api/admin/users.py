@@ -1,8 +1,9 @@
 """People: who was seen, what is known of one, and the command that forgets what was learned of them."""
 
+import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from contracts.events.admin import BanditReset
@@ -31,6 +32,24 @@ class Person(BaseModel):
     feature_history: list[dict[str, Any]]
 
 
+class ResetOrder(Reason):
+    """Why, and with `dry_run` only what would be forgotten."""
+
+    dry_run: bool = False
+
+
+class ResetPlan(BaseModel):
+    """What a reset would forget: nothing was published. `unanswered` decisions would no longer be learned from when
+    their reaction comes; tables and reports keep what happened."""
+
+    user_id: str
+    pulls: int
+    cumulative_reward: float
+    feature_sets: list[str]
+    unanswered: int
+    reset_seq: int
+
+
 @router.get("", response_model=list[UserRow])  # type: ignore[valid-type]
 def get_users(
     parts: PartsOf,
@@ -42,10 +61,19 @@ def get_users(
     return users(parts, search=search, limit=limit, offset=offset)
 
 
-@router.post(f"/{USER_ID}/reset", status_code=202)
-async def post_reset(user_id: UserInPath, parts: PartsOf, actor: Operator, reason: Reason | None = None) -> Commanded:
-    """Forget what was learned of a person; decisions made before are no longer learned from."""
-    return await reset(parts, user_id, actor, reason.reason if reason else None)
+@router.post(
+    f"/{USER_ID}/reset", status_code=202, responses={200: {"model": ResetPlan, "description": "the plan of a dry run"}}
+)
+async def post_reset(
+    user_id: UserInPath, parts: PartsOf, actor: Operator, response: Response, order: ResetOrder | None = None
+) -> Commanded | ResetPlan:
+    """Forget what was learned of a person; decisions made before are no longer learned from. With `dry_run` only what
+    would be forgotten is answered, with 200."""
+    order = order or ResetOrder()
+    if not order.dry_run:
+        return await reset(parts, user_id, actor, order.reason)
+    response.status_code = 200
+    return await asyncio.to_thread(reset_plan, parts, user_id)
 
 
 @router.get(f"/{USER_ID}")
@@ -71,6 +99,20 @@ def person(parts: Parts, user_id: str) -> Person:
         online_features=[present(ONLINE_FEATURES, row) for row in model.online_features(user_id)],
         decisions=[present(TIP_SCORES, row) for row in model.decisions(user_id, SHOWN_DECISIONS)],
         feature_history=[present(FEATURE_HISTORY, row) for row in model.feature_history(user_id)],
+    )
+
+
+def reset_plan(parts: Parts, user_id: str) -> ResetPlan:
+    """What a reset of a person would forget, as the read model has it; of somebody unknown that is nothing."""
+    stats = parts.read_model.stats(user_id)
+    reset_seq = max((row["reset_seq"] for row in stats), default=0)
+    return ResetPlan(
+        user_id=user_id,
+        pulls=sum(row["pulls"] for row in stats),
+        cumulative_reward=sum(row["cumulative_reward"] for row in stats),
+        feature_sets=[row["feature_set"] for row in stats],
+        unanswered=parts.read_model.unanswered(user_id, reset_seq),
+        reset_seq=reset_seq,
     )
 
 
