@@ -4,6 +4,7 @@ Rows are dictionaries by column with the values that the folds wrote: times in m
 """
 
 import sqlite3
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ from projections.sqlite_files import SqliteFiles
 from projections.sqlite_tables import CHECKPOINT_COLUMNS, from_sqlite, listed
 
 PROJECTION = "sqlite"
+SEARCHED = 100_000
+"""So many people, the latest seen, are searched for a part of their id."""
+LAST_CHARACTER = chr(sys.maxunicode)
 Row = dict[str, Any]
 
 
@@ -79,9 +83,17 @@ class ReadModel:
         return self._first(TIPS, "WHERE tip_id = ?", tip_id)
 
     def users(self, search: str | None = None, limit: int = 100, offset: int = 0) -> list[Row]:
-        """People whose id holds `search`, the latest seen first."""
-        where, values = ("", ()) if not search else ("WHERE instr(user_id, ?) ", (search,))
-        return self._select(USERS, where + "ORDER BY last_seq DESC LIMIT ? OFFSET ?", *values, limit, offset)
+        """People, the latest seen first: those whose id begins with `search`, or holds it and who were seen lately."""
+        if not search:
+            return self._select(USERS, "ORDER BY last_seq DESC LIMIT ? OFFSET ?", limit, offset)
+        # Each part ends early: at so many found, or after the latest so many people.
+        lately = f"SELECT user_id FROM users ORDER BY last_seq DESC LIMIT {SEARCHED}"
+        found = (
+            f"WHERE user_id IN (SELECT user_id FROM ({lately}) WHERE instr(lower(user_id), lower(?1)) LIMIT ?3 + ?4) "
+            "OR user_id IN (SELECT user_id FROM users WHERE user_id >= ?1 AND user_id < ?2 LIMIT ?3 + ?4) "
+            "ORDER BY last_seq DESC LIMIT ?3 OFFSET ?4"
+        )
+        return self._select(USERS, found, search, search + LAST_CHARACTER, limit, offset)
 
     def user(self, user_id: str) -> Row | None:
         """One person's activity."""
@@ -131,6 +143,10 @@ class ReadModel:
     def feedback(self, seq: int) -> Row | None:
         """One reaction, by its event's sequence."""
         return self._first(FEEDBACK, "WHERE seq = ?", seq)
+
+    def feedback_from(self, user_id: str, limit: int = 100) -> list[Row]:
+        """What a person did, the latest first."""
+        return self._select(FEEDBACK, "WHERE user_id = ? ORDER BY seq DESC LIMIT ?", user_id, limit)
 
     def feedback_of(self, decision_id: str) -> list[Row]:
         """What came in on a decision, in stream order."""

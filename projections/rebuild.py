@@ -46,6 +46,8 @@ log = logging.getLogger(__name__)
 class Progress:
     """How far the projection at hand is; told over core NATS a few times a second."""
 
+    steps: int
+    results: list[ReplayResult] = field(default_factory=list)
     projection: str = ""
     phase: str = "starting"
     events: int = 0
@@ -57,16 +59,19 @@ class Progress:
         self.began = monotonic()
 
     def report(self) -> dict[str, Any]:
-        """The figures: events, rate and the seconds that remain."""
+        """The figures: which projection of how many, events, rate and the seconds that remain, results so far."""
         rate = self.events / max(monotonic() - self.began, 1e-3)
         left = (self.total - self.events) / rate if rate and self.total else None
         return {
             "projection": self.projection,
             "phase": self.phase,
+            "step": min(len(self.results) + 1, self.steps),
+            "steps": self.steps,
             "events": self.events,
             "total": self.total,
             "events_per_s": rate,
             "remaining_s": left,
+            "results": [result.model_dump(mode="json") for result in self.results],
         }
 
 
@@ -81,14 +86,14 @@ class Replay:
         self._bus = bus
         self._request = request
         self._versions = Versions(settings.home)
-        self._progress = Progress()
+        self._progress = Progress(len(request.projections))
         self._events = 0
 
     async def run(self) -> ReplayCompleted:
         """Fold, compare, switch; whatever goes wrong is part of the answer."""
         began, request = monotonic(), self._request
         telling = asyncio.create_task(self._tell(), name="tell progress")
-        results: list[ReplayResult] = []
+        results = self._progress.results
         full, detail = False, ""
         outcome: Literal["done", "different", "failed"] = "failed"
         try:

@@ -162,7 +162,7 @@ USERS = Table(
     key=("user_id",),
     stores=SQLITE,
     person="user_id",
-    indexes=(("last_seen",),),
+    indexes=(("last_seq", "user_id"),),
 )  # fmt: skip
 
 TIPS = Table(

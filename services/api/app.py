@@ -23,6 +23,7 @@ from services.api.gate import Gate
 from services.api.history import History
 from services.api.mlflow_proxy import mlflow_client
 from services.api.parts import Parts
+from services.api.replay_progress import ReplayProgress
 from services.api.ring import Ring
 from services.api.stream_link import StreamLink
 from services.bootstrap import Bus
@@ -51,11 +52,12 @@ def create_app(
             mlflow_client(settings.mlflow_base, mlflow_transport) as mlflow,
         ):
             read_model = ReadModel(settings.home)
-            ring = Ring(link)
+            ring, replaying = Ring(link), ReplayProgress(link)
             recommender = Recommender(read_model, ScorerClient(scorer))
             app.state.parts = Parts(
-                settings, link, ring, read_model, scorer, mlflow, recommender, app.state.accounts, app.state.tickets
-            )
+                settings, link, ring, replaying, read_model, scorer, mlflow, recommender, app.state.accounts,
+                app.state.tickets,
+            )  # fmt: skip
             app.state.watch = Watch(app.state.parts)
             app.state.history = History(app.state.watch)
             if bus is None:
@@ -64,11 +66,13 @@ def create_app(
                 await link.use(bus)
             ring.start()
             app.state.history.start()
+            replaying.start()
             try:
                 yield
             finally:
                 await app.state.history.close()
                 await ring.close()
+                await replaying.close()
                 await link.close()
                 read_model.close()
 

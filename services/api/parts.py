@@ -10,6 +10,7 @@ from contracts.headers import valid_traceparent
 from projections.queries import ReadModel
 from services.accounts.accounts import Accounts
 from services.accounts.tickets import Tickets
+from services.api.replay_progress import ReplayProgress
 from services.api.ring import Ring
 from services.api.stream_link import StreamLink
 from services.recommender.recommender import Recommender
@@ -18,13 +19,14 @@ from services.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The stream and its last events, the read model, the scorer (an HTTP client with its key), MLflow, what joins
-    them, and who may come in.
+    """The stream, its last events and the replay that runs, the read model, the scorer (an HTTP client with its key),
+    MLflow, what joins them, and who may come in.
     """
 
     settings: Settings
     link: StreamLink
     ring: Ring
+    replaying: ReplayProgress
     read_model: ReadModel
     scorer: httpx.AsyncClient
     mlflow: httpx.AsyncClient

@@ -1,5 +1,6 @@
 """The read model as the API and the recommender see it: rows by column, the live version, a clear word when absent."""
 
+import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from contracts.events.admin import (
 )
 from contracts.events.catalog import TipPublished, TipRetired
 from contracts.feature_sets import CURRENT
+from projections import queries
 from projections.queries import ReadModel, ReadModelMissing
 from projections.sinks.versions import Versions
 from tests.folds.log import Log, X
@@ -207,3 +209,29 @@ async def test_many_threads_read_while_rows_are_written(tmp_path: Path) -> None:
     assert all(into == sorted(into) for into in seen)
     opened.close()
     model.close()
+
+
+async def test_a_search_ends_early_however_many_people_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "SEARCHED", 2)
+    log = Log()
+    for user in ("Anna", "Hanna", "anna", "Joanna", "bob 🌱"):
+        log.signal({"steps": 1.0}, user=user)
+    await fold_version(tmp_path, 1, stream_of(log))
+    model = ReadModel(tmp_path)
+    found = {
+        search: [row["user_id"] for row in model.users(search=search)] for search in ("anna", "🌱", "An", "H", "x")
+    }
+    assert found["anna"] == ["Joanna", "anna"], "the latest two are searched within, beginnings everywhere"
+    assert found["🌱"] == ["bob 🌱"]
+    assert found["An"] == ["Joanna", "Anna"]
+    assert found["H"] == ["Hanna"]
+    assert found["x"] == []
+    model.close()
+    path = Versions(tmp_path).file("sqlite", 1)
+    connection = sqlite3.connect(path)
+    plan = connection.execute("EXPLAIN QUERY PLAN SELECT * FROM users ORDER BY last_seq DESC LIMIT 9").fetchall()
+    connection.close()
+    assert "users_last_seq" in plan[0][3]
+    assert len(plan) == 1, "nothing is sorted"

@@ -15,13 +15,19 @@ from services.api.admin.actor import Operator
 from services.api.admin.commands import command
 from services.api.admin.rows import present, row_model
 from services.api.parts import Parts, PartsOf
+from services.api.replay_progress import Progress
 from services.problems import Problem, fields_of
 from services.publishing import new_id
 
 router = APIRouter(prefix="/replay-signal")
 
 EVERY: tuple[Projection, ...] = get_args(Projection)
-ReplayRow = row_model(REPLAYS)
+
+
+class ReplayShown(row_model(REPLAYS)):  # type: ignore[misc]
+    """A replay that was asked for: `progress` while it runs, `outcome` once it has ended, neither while it waits."""
+
+    progress: Progress | None = None
 
 
 class ReplayOrder(Part):
@@ -76,13 +82,13 @@ async def post_replay(
     return await plan(parts, order)
 
 
-@router.get("", response_model=list[ReplayRow])  # type: ignore[valid-type]
+@router.get("", response_model=list[ReplayShown])
 def get_replays(parts: PartsOf, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[dict[str, Any]]:
     """The replays asked for, the latest first; `outcome` is null until one has ended."""
     return replays(parts, limit)
 
 
-@router.get("/{replay_id}", response_model=ReplayRow)
+@router.get("/{replay_id}", response_model=ReplayShown)
 def get_replay(replay_id: str, parts: PartsOf) -> dict[str, Any]:
     """One replay."""
     return replay(parts, replay_id)
@@ -130,13 +136,19 @@ def _request(order: ReplayOrder) -> ReplayRequested:
 
 
 def replays(parts: Parts, limit: int = 100) -> list[dict[str, Any]]:
-    """Rows of replays, the latest first."""
-    return [present(REPLAYS, row) for row in parts.read_model.replays(limit)]
+    """Rows of replays with the progress of the one that runs, the latest first."""
+    return [_shown(parts, row) for row in parts.read_model.replays(limit)]
 
 
 def replay(parts: Parts, replay_id: str) -> dict[str, Any]:
-    """One replay's row. Raises Problem 404 when it was not asked for, or not folded yet."""
+    """One replay and its progress. Raises Problem 404 when it was not asked for, or not folded yet."""
     row = parts.read_model.replay(replay_id)
-    if row is not None:
-        return present(REPLAYS, row)
-    raise Problem(404, "Not Found", "no such replay has been asked for, or not been folded yet", field="replay_id")
+    if row is None:
+        detail = "no such replay has been asked for, or not been folded yet"
+        raise Problem(404, "Not Found", detail, field="replay_id")
+    return _shown(parts, row)
+
+
+def _shown(parts: Parts, row: dict[str, Any]) -> dict[str, Any]:
+    progress = None if row["outcome"] else parts.replaying.of(row["replay_id"])
+    return present(REPLAYS, row) | {"progress": progress}

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends
 
 from services.api.admin import (
     accounts,
+    actions,
     dead_letters,
     decisions,
     erasures,
@@ -14,13 +15,13 @@ from services.api.admin import (
     policies,
     quality,
     replays,
-    reports,
     rewards,
     saved_queries,
     sql,
     status,
     tips,
     users,
+    versions,
     why,
 )
 from services.api.admin.actor import require
@@ -33,6 +34,7 @@ router = APIRouter(
 for module in (
     status,
     accounts,
+    actions,
     events,
     policies,
     tips,
@@ -43,9 +45,9 @@ for module in (
     models,
     erasures,
     replays,
+    versions,
     dead_letters,
     saved_queries,
-    reports,
     rewards,
     quality,
     experiments,

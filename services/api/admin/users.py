@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from contracts.events.admin import BanditReset
-from projections.folds.tables import BANDIT_STATS, FEATURE_HISTORY, ONLINE_FEATURES, TIP_SCORES, USERS
+from projections.folds.tables import BANDIT_STATS, FEATURE_HISTORY, FEEDBACK, ONLINE_FEATURES, TIP_SCORES, USERS
 from services.api.admin.actor import Operator
 from services.api.admin.commands import Commanded, Reason, command
 from services.api.admin.rows import present, row_model
@@ -23,12 +23,13 @@ UserRow, StatsRow = row_model(USERS), row_model(BANDIT_STATS, "s", "c")
 
 
 class Person(BaseModel):
-    """What the read model holds of one person; the latest decisions and feature vectors first."""
+    """What the read model holds of one person; the latest decisions, feedback and feature vectors first."""
 
     user: dict[str, Any]
     stats: list[dict[str, Any]]
     online_features: list[dict[str, Any]]
     decisions: list[dict[str, Any]]
+    feedback: list[dict[str, Any]]
     feature_history: list[dict[str, Any]]
 
 
@@ -53,9 +54,9 @@ class ResetPlan(BaseModel):
 @router.get("", response_model=list[UserRow])  # type: ignore[valid-type]
 def get_users(
     parts: PartsOf,
-    search: Annotated[str | None, Query(description="a part of the id", max_length=512)] = None,
+    search: Annotated[str | None, Query(description="how the id begins, or a part of it", max_length=512)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=100_000)] = 0,
 ) -> list[dict[str, Any]]:
     """People, the latest seen first."""
     return users(parts, search=search, limit=limit, offset=offset)
@@ -83,7 +84,7 @@ def get_user(user_id: UserInPath, parts: PartsOf) -> Person:
 
 
 def users(parts: Parts, *, search: str | None = None, limit: int = 100, offset: int = 0) -> list[dict[str, Any]]:
-    """Rows of people whose id contains `search`, the latest seen first."""
+    """Rows of people whose id begins with `search` or holds it, the latest seen first."""
     return [present(USERS, row) for row in parts.read_model.users(search=search, limit=limit, offset=offset)]
 
 
@@ -98,6 +99,7 @@ def person(parts: Parts, user_id: str) -> Person:
         stats=[present(BANDIT_STATS, row, "s", "c") for row in model.stats(user_id)],
         online_features=[present(ONLINE_FEATURES, row) for row in model.online_features(user_id)],
         decisions=[present(TIP_SCORES, row) for row in model.decisions(user_id, SHOWN_DECISIONS)],
+        feedback=[present(FEEDBACK, row) for row in model.feedback_from(user_id, SHOWN_DECISIONS)],
         feature_history=[present(FEATURE_HISTORY, row) for row in model.feature_history(user_id)],
     )
 
