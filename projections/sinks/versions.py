@@ -25,7 +25,7 @@ STORES: dict[str, Store | None] = {"sqlite": "sqlite", "analytics": "duckdb", "q
 """The store of each projection; the scorer keeps nothing but its snapshot."""
 
 # So that tiny transactions do not pile up; whoever needs to read its own write asks SQLite or the scorer.
-DUCKDB_INTERVAL_S = 0.2
+DUCKDB_INTERVAL_S = 0.5
 # Two such processes share a machine with everything else; what does not fit goes to disk.
 DUCKDB_SETTINGS: Mapping[str, str | int] = {"memory_limit": "1GiB", "threads": 2}
 
