@@ -15,6 +15,8 @@ def _same(body: Body) -> Body:
 UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
     # Version 2 has the digests by table.
     ("tipstream.replay.completed", 1): _same,
+    # Version 2 may name an owner beside the actor.
+    ("tipstream.query.saved", 1): _same,
 }
 """(type, version n) -> the function from a body of version n to one of n + 1."""
 

@@ -1,22 +1,18 @@
 """What a projection's owner may be asked over core NATS on `tipstream.ctl.<projection>`: JSON in, JSON out."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import orjson
 
 from contracts.errors import TipstreamError
+from projections.pieces import Asked, fetch
 
-MOST_ANSWERED = 1_000_000
-"""Bytes of one answer; NATS carries one mebibyte."""
+ASK_S = 60.0
 
 
 class BadQuestion(TipstreamError):
     """A control request is no JSON object of a known `op` with its fields; the message says what is wrong."""
-
-
-class AnswerTooLarge(TipstreamError):
-    """The answer does not fit into one NATS message; ask for fewer rows."""
 
 
 class Status(msgspec.Struct, tag_field="op", tag="status"):
@@ -51,13 +47,27 @@ class Report(msgspec.Struct, tag_field="op", tag="report"):
 
 
 class Sql(msgspec.Struct, tag_field="op", tag="sql"):
-    """One SELECT in a person's name."""
+    """One SELECT in a person's name; `rows` and `seconds` may only lower the limits. `form` is what is answered."""
 
     sql: str
     actor: str
+    rows: int | None = None
+    seconds: float | None = None
+    form: Literal["rows", "csv", "parquet"] = "rows"
 
 
-Question = Status | Digest | Switch | View | Report | Sql
+class Schema(msgspec.Struct, tag_field="op", tag="schema"):
+    """The tables and views of a DuckDB projection with their columns."""
+
+
+class Piece(msgspec.Struct, tag_field="op", tag="piece"):
+    """The next part of an answer that is larger than one message."""
+
+    kept: str
+    number: int
+
+
+Question = Status | Digest | Switch | View | Report | Sql | Schema | Piece
 _questions = msgspec.json.Decoder(Question)
 
 
@@ -76,8 +86,13 @@ def read_question(data: bytes) -> Question:
 
 
 def write_answer(answer: dict[str, Any]) -> bytes:
-    """An answer as JSON; naive times are UTC. Raises AnswerTooLarge."""
-    data = orjson.dumps(answer, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
-    if len(data) > MOST_ANSWERED:
-        raise AnswerTooLarge(f"the answer has {len(data)} bytes, {MOST_ANSWERED} fit; ask for fewer rows")
-    return data
+    """An answer as JSON; naive times are UTC."""
+    return orjson.dumps(answer, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
+
+
+async def ask(bus: Asked, projection: str, op: str, *, within: float = ASK_S, **fields: Any) -> dict[str, Any]:
+    """A projection's owner asked over core NATS, in `within` seconds and as many for each piece of a large answer.
+
+    Raises NoAnswer (it does not run), BusUnavailable, and RequestFailed with its own words.
+    """
+    return await fetch(bus, subject_of(projection), {"op": op, **fields}, within)

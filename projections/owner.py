@@ -5,6 +5,7 @@ whatever else goes wrong ends the process, which goes on at its checkpoint when 
 """
 
 import asyncio
+import base64
 import dataclasses
 import logging
 import time
@@ -16,22 +17,24 @@ from contracts.envelope import Recorded
 from contracts.errors import TipstreamError
 from projections.checkpoint import StreamState
 from projections.control import (
-    AnswerTooLarge,
     BadQuestion,
     Digest,
+    Piece,
     Question,
     Report,
+    Schema,
     Sql,
     Switch,
     View,
     read_question,
     write_answer,
 )
+from projections.pieces import AnswerTooLarge, Pieces
 from projections.projector import ProjectionStopped, Projector
 from projections.reports.registry import report_of
 from projections.sinks.duckdb import DuckdbSink
 from projections.sinks.versions import OpenVersion, Versions, prepare_proof
-from projections.sql.records import Result
+from projections.sql.records import File, Form, Result, SqlError
 
 MOST_ROWS = 100_000
 SWITCH_S = 600.0
@@ -59,7 +62,12 @@ class Door(Protocol):
     """People's SQL on the live version."""
 
     async def start(self) -> None: ...
-    async def run(self, sql: str, *, actor: str) -> Result: ...
+    async def run(
+        self, sql: str, *, actor: str, max_rows: int | None = None, timeout_s: float | None = None
+    ) -> Result: ...
+    async def run_file(
+        self, sql: str, form: Form, *, actor: str, max_rows: int | None = None, timeout_s: float | None = None
+    ) -> File: ...
     async def close(self) -> None: ...
 
 
@@ -83,6 +91,7 @@ class Owner:
         self.projection = projection
         self._bus, self._versions, self._make_door = bus, versions, make_door
         self._live: Live | None = None
+        self._pieces = Pieces()
         self._previous: int | None = None
         self._switching = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -119,7 +128,10 @@ class Owner:
 
     async def answer(self, data: bytes) -> bytes:
         """Answer a control request. Raises TipstreamError with what the asker is to be told."""
-        return write_answer(await self._answer(read_question(data)))
+        question = read_question(data)
+        if isinstance(question, Piece):
+            return self._pieces.piece(question.kept, question.number)
+        return self._pieces.cut(write_answer(await self._answer(question)))
 
     async def _answer(self, question: Question) -> dict[str, Any]:
         match question:
@@ -131,8 +143,10 @@ class Owner:
                 return await self._view(name, limit)
             case Report(name, parameters, limit):
                 return await self._report(name, parameters, limit)
-            case Sql(sql, actor):
-                return await self._sql(sql, actor)
+            case Sql():
+                return await self._sql(question)
+            case Schema():
+                return {"relations": await asyncio.to_thread(self._duckdb().relations)}
             case _:
                 return await self._status()
 
@@ -185,11 +199,18 @@ class Owner:
             raise AnswerTooLarge(f"report {name} has more than {MOST_ROWS} rows; ask for fewer")
         return {"columns": columns, "rows": rows}
 
-    async def _sql(self, sql: str, actor: str) -> dict[str, Any]:
+    async def _sql(self, asked: Sql) -> dict[str, Any]:
         door = self.live.door
         if door is None:
             raise BadQuestion(f"{self.projection} answers no SQL; ask tipstream.ctl.query")
-        return dataclasses.asdict(await door.run(sql, actor=actor))
+        bounds: dict[str, Any] = {"actor": asked.actor, "max_rows": asked.rows, "timeout_s": asked.seconds}
+        try:
+            if asked.form == "rows":
+                return dataclasses.asdict(await door.run(asked.sql, **bounds))
+            file = await door.run_file(asked.sql, asked.form, **bounds)
+        except SqlError as problem:
+            return {"outcome": problem.outcome, "error": str(problem), "position": problem.position}
+        return {**dataclasses.asdict(file), "content": base64.b64encode(file.content).decode()}
 
     async def _switch(self, number: int) -> dict[str, Any]:
         async with self._switching:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import TipstreamError
+from contracts.events.admin import SqlExecuted
 from projections.checkpoint import Checkpoint
 from projections.folds.tables import (
     ADMIN_ACTIONS,
@@ -170,9 +171,23 @@ class ReadModel:
         """Experiments, the latest started first."""
         return self._select(EXPERIMENTS, "ORDER BY started_at DESC, experiment_id")
 
-    def saved_queries(self) -> list[Row]:
-        """Kept queries by name."""
-        return self._select(SAVED_QUERIES, "ORDER BY name, query_id")
+    def saved_queries(self, owner: str | None = None) -> list[Row]:
+        """Kept queries by name, of all or of one owner."""
+        return self._select(SAVED_QUERIES, "WHERE ? IS NULL OR owner = ? ORDER BY name, query_id", owner, owner)
+
+    def saved_query(self, query_id: str) -> Row | None:
+        """One kept query."""
+        return self._first(SAVED_QUERIES, "WHERE query_id = ?", query_id)
+
+    def statements(self, actor: str | None = None, door: str | None = None, limit: int = 100) -> list[Row]:
+        """Actions that are statements of an actor (of everybody for None) through a door, the latest first."""
+        where, values = ["type = ?"], [SqlExecuted.ce_type()]
+        if actor is not None:
+            where, values = [*where, "actor = ?"], [*values, actor]
+        if door is not None:
+            where, values = [*where, "json_extract(body, '$.door') = ?"], [*values, door]
+        rest = f"WHERE {' AND '.join(where)} ORDER BY seq DESC LIMIT ?"
+        return self._select(ADMIN_ACTIONS, rest, *values, limit)
 
     def admin_actions(self, limit: int = 100, kind: str | None = None) -> list[Row]:
         """Who did what and when, of one event type or all, the latest first."""

@@ -23,10 +23,11 @@ from contracts.events.admin import Projection, ReplayCompleted, ReplayRequested,
 from contracts.subjects import person_filters
 from contracts.times import SECOND_US
 from projections.continuity import continuity
+from projections.control import ask
 from projections.folds.digest import combined
 from projections.folds.projection import State, fold
 from projections.owner import SWITCH_S
-from projections.replay import Word, ask, events_upto, last_seq_of, progress_subject, tables_in, word_of
+from projections.replay import Word, events_upto, last_seq_of, progress_subject, tables_in, word_of
 from projections.sinks.memory import MemorySink
 from projections.sinks.versions import OpenVersion, Versions, proof_of
 from services.bootstrap import Bus, ensure_stream, load_signer, open_decoder

@@ -2,9 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, get_args
-
-import orjson
+from typing import Protocol, get_args
 
 from contracts.envelope import Recorded
 from contracts.errors import TipstreamError
@@ -12,22 +10,16 @@ from contracts.events.admin import Projection, ReplayRequested
 from contracts.subjects import person_filters
 from contracts.times import format_time
 from projections.continuity import Range, StreamRange, continuity
-from projections.control import subject_of
+from projections.control import ask
 from projections.folds.tables import BANDIT_STATS, tables_of
+from projections.pieces import Asked
 from services.bus.errors import BusUnavailable, RequestFailed
 
 EVERY_PROJECTION: tuple[Projection, ...] = get_args(Projection)
-ASK_S = 60.0
 
 
 class BadBound(TipstreamError):
     """A replay cannot end there: the sequence is past the log's end, or no event is as old as the time."""
-
-
-class Asked(Protocol):
-    """The bus, as far as owners are asked over it."""
-
-    async def request(self, subject: str, data: bytes, timeout: float) -> bytes: ...
 
 
 class Bus(Asked, Protocol):
@@ -51,13 +43,6 @@ def tables_in(projection: Projection) -> tuple[str, ...]:
 def progress_subject(replay_id: str) -> str:
     """Where the replay worker tells how far it is: core NATS, outside the log that is being proved."""
     return f"tipstream.progress.replay.{replay_id}"
-
-
-async def ask(bus: Asked, projection: str, op: str, *, within: float = ASK_S, **fields: Any) -> dict[str, Any]:
-    """A projection's owner asked over core NATS. Raises NoAnswer (it does not run), BusUnavailable, RequestFailed."""
-    question = orjson.dumps({"op": op, **fields})
-    answer: dict[str, Any] = orjson.loads(await bus.request(subject_of(projection), question, within))
-    return answer
 
 
 @dataclass(frozen=True, slots=True)

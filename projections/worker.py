@@ -14,6 +14,7 @@ from projections.sinks.duckdb import DuckdbSink
 from projections.sinks.versions import Versions
 from projections.sql.door import SqlDoor
 from projections.sql.records import StatementRecord, TokenCheck
+from services.accounts.accounts import ADMIN, Accounts
 from services.bootstrap import Bus, ensure_stream, load_signer
 from services.bus.jetstream import JetStreamBus
 from services.keys import load_secrets
@@ -87,23 +88,23 @@ async def serve(bus: Bus, settings: Settings, projection: str, stop: asyncio.Eve
 
 def _door_maker(bus: Bus, settings: Settings) -> MakeDoor:
     note_down = StatementLog(EventPublisher(bus, load_signer(settings), source=SOURCE))
-    token_check = _token_check(settings)
+    check = token_check(settings)
 
     def make(sink: DuckdbSink) -> SqlDoor:
-        return SqlDoor(sink.connection, port=settings.quack_port, token_check=token_check, on_statement=note_down)
+        return SqlDoor(sink.connection, port=settings.quack_port, token_check=check, on_statement=note_down)
 
     return make
 
 
-def _token_check(settings: Settings) -> TokenCheck:
-    """The API key is `api`, the admin password `admin`."""
-    secrets = load_secrets(settings)
-    known = {"api": secrets.api_key.encode(), "admin": secrets.admin_password.encode()}
+def token_check(settings: Settings) -> TokenCheck:
+    """A key whose scopes hold `sql` is its owner, the admin password `admin`; looked up anew each time."""
+    accounts, password = Accounts(settings.home), load_secrets(settings).admin_password.encode()
 
     def check(token: str) -> str | None:
-        given = token.encode("utf-8", "replace")
-        found = [actor for actor, secret in known.items() if hmac.compare_digest(given, secret)]
-        return found[-1] if found else None
+        if hmac.compare_digest(token.encode("utf-8", "replace"), password):
+            return ADMIN
+        identity = accounts.key(token)
+        return identity.name if identity is not None and identity.may("sql") else None
 
     return check
 

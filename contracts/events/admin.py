@@ -179,14 +179,16 @@ class UserErased(SignedEvent):
 
 
 class QuerySaved(SignedEvent):
-    """An admin keeps a query under a name."""
+    """A query is kept under a name; it is the actor's, or still its `owner`'s when somebody else changed it."""
 
     TYPE: ClassVar[str] = "tipstream.query.saved"
+    VERSION: ClassVar[int] = 2
     SUBJECT: ClassVar[str] = "tips.admin.query.saved.{query_id}"
 
     query_id: Id
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     sql: Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+    owner: Id | None = None
 
 
 class QueryDeleted(SignedEvent):

@@ -44,7 +44,8 @@ def fold_administration(step: Step) -> Iterable[Change]:
     elif isinstance(event, ExperimentStopped):
         yield Patch(EXPERIMENTS, (event.experiment_id,), {"stopped_at": entry.occurred_us, "seq": entry.seq})
     elif isinstance(event, QuerySaved):
-        yield Put(SAVED_QUERIES, (event.query_id, entry.actor, event.name, event.sql, entry.occurred_us, entry.seq))
+        owner = event.owner or entry.actor
+        yield Put(SAVED_QUERIES, (event.query_id, owner, event.name, event.sql, entry.occurred_us, entry.seq))
     elif isinstance(event, QueryDeleted):
         yield Drop(SAVED_QUERIES, (event.query_id,))
 

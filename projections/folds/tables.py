@@ -210,7 +210,7 @@ ADMIN_ACTIONS = Table(
     ),
     key=("seq",),
     stores=BOTH,
-    indexes=(("type", "seq"),),
+    indexes=(("type", "seq"), ("type", "actor", "seq")),
     append=True,
 )  # fmt: skip
 

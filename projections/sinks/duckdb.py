@@ -23,6 +23,7 @@ from projections.folds.tables import Kind, Table, tables_of
 from projections.projector import SinkBusy
 from projections.reports.report import Report
 from projections.sinks.digests import Digests, digests_of
+from projections.sinks.duckdb_comments import COLUMNS, TABLES
 from projections.sinks.duckdb_views import VIEW_BY_NAME, VIEWS
 
 TYPES: dict[Kind, tuple[str, Any]] = {
@@ -69,7 +70,8 @@ class DuckdbSink:
         if not self._writer.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchone():
             self._create()
         elif (held := _checkpoint(self._writer)) is not None and held.fold_version == FOLD_VERSION:
-            _create_views(self._writer)
+            with self._transaction():
+                _create_views(self._writer)
         self._seq = self._stored_seq()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -127,6 +129,23 @@ class DuckdbSink:
     def report(self, report: Report, values: Mapping[str, Any], limit: int) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Columns and the first rows of a report in its own order; `values` are bound by the report."""
         return self._first(limit, f"SELECT * FROM ({report.sql}) ORDER BY {report.order}", values)
+
+    def relations(self) -> list[dict[str, Any]]:
+        """Tables, then views: `name`, `kind`, `comment` and `columns` (`name`, `type`, `comment`) in their order."""
+        found: dict[str, dict[str, Any]] = {}
+        with self.cursor() as cursor:
+            for kind in ("table", "view"):
+                named = f"SELECT {kind}_name, comment FROM duckdb_{kind}s() WHERE NOT internal ORDER BY 1"
+                for name, comment in cursor.execute(named).fetchall():
+                    found[name] = {"name": name, "kind": kind, "comment": comment, "columns": []}
+            columns = (
+                "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() "
+                "WHERE NOT internal ORDER BY table_name, column_index"
+            )
+            for relation, name, kind, comment in cursor.execute(columns).fetchall():
+                if relation in found:
+                    found[relation]["columns"].append({"name": name, "type": kind, "comment": comment})
+        return list(found.values())
 
     def close(self) -> None:
         """Give the file up, all of it in one file again."""
@@ -226,9 +245,20 @@ class DuckdbSink:
 
 
 def _create_views(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Make the views, and say of tables and columns what they mean."""
     for view in VIEWS:
         cursor.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
-        cursor.execute("COMMENT ON VIEW {} IS '{}'".format(view.name, view.comment.replace("'", "''")))
+        cursor.execute(f"COMMENT ON VIEW {view.name} IS {_quoted(view.comment)}")
+    for table, comment in TABLES.items():
+        cursor.execute(f"COMMENT ON TABLE {table} IS {_quoted(comment)}")
+    columns = "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"
+    for relation, column in cursor.execute(columns).fetchall():
+        if comment := COLUMNS.get(f"{relation}.{column}") or COLUMNS.get(column, ""):
+            cursor.execute(f'COMMENT ON COLUMN "{relation}"."{column}" IS {_quoted(comment)}')
+
+
+def _quoted(text: str) -> str:
+    return "'{}'".format(text.replace("'", "''"))
 
 
 def _checkpoint(cursor: duckdb.DuckDBPyConnection) -> Checkpoint | None:

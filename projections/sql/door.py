@@ -7,7 +7,6 @@ last resort with the process.
 """
 
 import asyncio
-import functools
 import importlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +14,11 @@ from pathlib import Path
 
 import duckdb
 
-from projections.sql.answers import fetch
+from projections.sql.answers import Batches, fetch, fetch_table, write_file
 from projections.sql.quack import QuackServer
-from projections.sql.records import Result, SqlDoorError, SqlLimits, StatementRecord, TokenCheck
-from projections.sql.statements import Asked, Statements
-from projections.sql.watchdog import Watchdog
+from projections.sql.records import File, Form, Result, SqlDoorError, SqlLimits, StatementRecord, TokenCheck
+from projections.sql.statements import Answer, Asked, Statements, Work
+from projections.sql.watchdog import Running, Watchdog
 
 EXTENSIONS = ("httpfs", "quack")  # Quack takes its random numbers from httpfs
 SWEEP_SECONDS = 1.0
@@ -63,15 +62,39 @@ class SqlDoor:
     async def run(self, sql: str, *, actor: str, max_rows: int | None = None, timeout_s: float | None = None) -> Result:
         """The answer to one SELECT, cut at `max_rows` rows. Raises `SqlRefused`, `SqlFailed`, `SqlTimedOut`.
 
-        `timeout_s` may shorten the limit, not lengthen it; both default to the limits the door was made with.
+        `max_rows` and `timeout_s` may lower the limits the door was made with, not raise them.
         """
-        limits = self._limits
-        seconds = min(timeout_s or limits.seconds, limits.seconds)
-        rows = limits.rows if max_rows is None else max_rows
-        asked = Asked(sql, actor, "console", seconds)
-        work = functools.partial(self._fetch, rows=rows)
+
+        rows = self._rows(max_rows)
+
+        def work(cursor: duckdb.DuckDBPyConnection, body: str, running: Running) -> tuple[Result, int]:
+            result = fetch(cursor, body, rows=rows, size=self._limits.answer << 20, heed=running.heed)
+            return result, len(result.rows)
+
+        return await self._perform(sql, actor, timeout_s, work)
+
+    async def run_file(
+        self, sql: str, form: Form, *, actor: str, max_rows: int | None = None, timeout_s: float | None = None
+    ) -> File:
+        """The same answer as a file, written after the statement has ended."""
+        rows = self._rows(max_rows)
+
+        def work(cursor: duckdb.DuckDBPyConnection, body: str, running: Running) -> tuple[Batches, int]:
+            batches = fetch_table(cursor, body, form, rows=rows, size=self._limits.answer << 20, heed=running.heed)
+            return batches, batches.table.num_rows
+
+        batches = await self._perform(sql, actor, timeout_s, work)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, write_file, batches, form)
+
+    async def _perform(self, sql: str, actor: str, timeout_s: float | None, work: Work[Answer]) -> Answer:
+        most = self._limits.seconds
+        asked = Asked(sql, actor, "console", most if timeout_s is None else min(timeout_s, most))
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, self._statements.perform, asked, work)
+
+    def _rows(self, asked: int | None) -> int:
+        return self._limits.rows if asked is None else min(asked, self._limits.rows)
 
     async def close(self) -> None:
         """Stop listening and interrupt what runs. The instance stays locked."""
@@ -121,10 +144,6 @@ class SqlDoor:
             "enable_external_access = false",
             "lock_configuration = true",
         ]
-
-    def _fetch(self, cursor: duckdb.DuckDBPyConnection, body: str, *, rows: int) -> tuple[Result, int]:
-        result = fetch(cursor, body, rows=rows, size=self._limits.answer << 20)
-        return result, len(result.rows)
 
 
 def _extension(name: str) -> Path:

@@ -62,11 +62,16 @@ def check(sql: str, *, catalog: str = "") -> str:
         raise SqlRefused("one SELECT at a time: send exactly one statement")
     body = _without_semicolon(sql)
     # What runs is this text, with a limit or a CREATE TABLE of the door's own around it.
-    trees = _trees(bracketed(body, 1))
+    whole = bracketed(body, 1)
+    trees = _trees(whole)
     if len(trees) != 1:
         raise SqlRefused("one SELECT at a time: send exactly one statement")
     for place, node in _nodes(trees[0]):
-        _check_node(place, node, catalog.lower())
+        try:
+            _check_node(place, node, catalog.lower())
+        except SqlRefused as refusal:
+            refusal.position = _position(whole, body, node.get("query_location"))
+            raise
     return body
 
 
@@ -108,9 +113,19 @@ def _trees(sql: str) -> list[Any]:
         kind, message = answer.get("error_type", ""), str(answer.get("error_message", ""))
         if kind == "not implemented":
             raise SqlRefused("only SELECT is answered here (also WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES)")
-        raise SqlRefused(f"the statement cannot be read: {message}")
+        position = int(answer["position"]) if str(answer.get("position", "")).isdecimal() else None
+        raise SqlRefused(f"the statement cannot be read: {message}", position=position)
     statements: list[Any] = answer["statements"]
     return statements
+
+
+def _position(whole: str, body: str, location: object) -> int | None:
+    """Where in `body` something stands that DuckDB found at a byte of `whole`, in characters."""
+    text = whole.encode()
+    if not isinstance(location, int) or location >= len(text):
+        return None
+    before = len(text[:location].decode(errors="ignore")) - whole.index(body)
+    return before if 0 <= before < len(body) else None
 
 
 def _without_semicolon(sql: str) -> str:

@@ -31,9 +31,11 @@ import duckdb
 from projections.sql.guard import bracketed
 from projections.sql.records import SqlDoorError, SqlError, SqlFailed, SqlLimits, SqlRefused, TokenCheck
 from projections.sql.statements import Asked, Statements
+from projections.sql.watchdog import Running
 
 AUTHENTICATE, AUTHORIZE = "tipstream_authenticate", "tipstream_authorize"
 SETTLED_SECONDS = 10.0  # by then the server has surely begun to read the answer, and holds it itself
+REVOKED = "the token this client attached with is no longer valid; make one in the console and attach anew"
 _NO_QUERY_ID = b"\xff" * 9 + b"\x01"
 _PREPARE, _DISCONNECT = b"\x01\x00\x03", b"\x01\x00\x0b"
 _log = logging.getLogger(__name__)
@@ -41,9 +43,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Session:
-    """One attached client: whose it is, when it last asked, the answer it may still be fetching."""
+    """One attached client: whose it is and by which token, when it last asked, the answer it may be fetching."""
 
     actor: str
+    token: str
     seen: float
     answer: str | None = None
     attached: bool = False
@@ -95,7 +98,7 @@ class QuackServer:
             self._statements.refuse(asked, "the token is nobody's; make one in the console")
             return False
         with self._lock:
-            self._sessions[session] = Session(actor, time.monotonic())
+            self._sessions[session] = Session(actor, token, time.monotonic())
         return True
 
     def authorize(self, session: str, query: str) -> str | None:
@@ -109,8 +112,11 @@ class QuackServer:
             known.seen, known.to_release = time.monotonic(), False
             self._forget_answer(known)
         self._detach_stale()
+        asked = Asked(query, known.actor, "quack", self._limits.seconds)
+        if self._token_check(known.token) != known.actor:
+            self._statements.refuse(asked, REVOKED)
+            return None if query.startswith("INSERT INTO ") else _raising(REVOKED)
         try:
-            asked = Asked(query, known.actor, "quack", self._limits.seconds)
             name = self._statements.perform(asked, self._keep)
         except SqlError as error:
             self._detach_stale()
@@ -122,7 +128,7 @@ class QuackServer:
                 self._forget_answer(known)
         return f"FROM {name}.main.answer"
 
-    def _keep(self, cursor: duckdb.DuckDBPyConnection, body: str) -> tuple[str, int]:
+    def _keep(self, cursor: duckdb.DuckDBPyConnection, body: str, _: Running) -> tuple[str, int]:
         name, most = f"answer_{next(self._numbers)}", self._limits.quack_rows
         cursor.execute(f"ATTACH ':memory:' AS {name} (HIDDEN true)")
         try:

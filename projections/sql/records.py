@@ -7,17 +7,29 @@ from typing import Literal
 from contracts.errors import TipstreamError
 
 Door = Literal["console", "quack"]
+Form = Literal["csv", "parquet"]
 Outcome = Literal["ok", "failed", "refused", "timed_out", "ended"]
 TokenCheck = Callable[[str], str | None]
 """A token -> the name of the person it was given to, or None. Called from any thread."""
 
 
 class SqlError(TipstreamError):
-    """A statement gave no answer; the message says why and what would."""
+    """A statement gave no answer; the message says why and what would.
+
+    `position` is the place in the statement that it is about, in characters from 0, None where none is known.
+    """
+
+    outcome: Outcome = "failed"
+
+    def __init__(self, message: str, *, position: int | None = None) -> None:
+        super().__init__(message)
+        self.position = position
 
 
 class SqlRefused(SqlError):
     """The statement may not run here: it is no single SELECT, or it reaches for more than the tables."""
+
+    outcome = "refused"
 
 
 class SqlFailed(SqlError):
@@ -26,6 +38,8 @@ class SqlFailed(SqlError):
 
 class SqlTimedOut(SqlError):
     """The statement was stopped at its time limit; narrow it, or aggregate before joining."""
+
+    outcome = "timed_out"
 
 
 class SqlDoorError(TipstreamError):
@@ -77,10 +91,23 @@ class StatementRecord:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """An answer that JSON can hold: `rows` are lists in the order of `columns`, `types` are DuckDB's names."""
+    """An answer that JSON can hold: `rows` are lists in the order of `columns`, `types` are DuckDB's names.
+
+    `cut` says why the rows are not all there are, None when they are.
+    """
 
     columns: list[str]
     types: list[str]
     rows: list[list[object]]
-    truncated: bool
+    cut: str | None
+    duration_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An answer as a file of `rows` rows; `cut` as in `Result`."""
+
+    content: bytes
+    rows: int
+    cut: str | None
     duration_us: int

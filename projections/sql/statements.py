@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 import duckdb
 
 from projections.sql import guard
+from projections.sql.places import placed
 from projections.sql.records import (
     Door,
     Outcome,
@@ -24,12 +25,14 @@ from projections.sql.records import (
     SqlTimedOut,
     StatementRecord,
 )
-from projections.sql.watchdog import Watchdog
+from projections.sql.watchdog import Running, Watchdog
 
 # After one of these DuckDB refuses every further statement, the fold's too, until the file is opened again.
 _BROKEN = (duckdb.FatalException, duckdb.InternalException)
 LONGEST_ERROR = 4000
 Answer = TypeVar("Answer")
+Work = Callable[[duckdb.DuckDBPyConnection, str, Running], tuple[Answer, int]]
+"""(cursor, checked SELECT, the statement under watch) -> the answer and its number of rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,8 @@ class Statements:
         self._threads.shutdown(wait=False)
         self._root.close()
 
-    def perform(self, asked: Asked, work: Callable[[duckdb.DuckDBPyConnection, str], tuple[Answer, int]]) -> Answer:
-        """What `work(cursor, checked SELECT)` answers, which gives the number of rows too. Raises `SqlError`.
+    def perform(self, asked: Asked, work: Work[Answer]) -> Answer:
+        """What `work` answers. Raises `SqlError`.
 
         The limit counts from this call on, waiting for others included.
         """
@@ -96,21 +99,17 @@ class Statements:
         """Record what was turned away before it came to be a statement."""
         _Entry(asked, self._report).fail(SqlRefused(reason))
 
-    def _run(
-        self, entry: "_Entry[Answer]", work: Callable[[duckdb.DuckDBPyConnection, str], tuple[Answer, int]]
-    ) -> None:
+    def _run(self, entry: "_Entry[Answer]", work: Work[Answer]) -> None:
         try:
             entry.succeed(*self._work(entry, work))
         except BaseException as error:
             entry.fail(error)
 
-    def _work(
-        self, entry: "_Entry[Answer]", work: Callable[[duckdb.DuckDBPyConnection, str], tuple[Answer, int]]
-    ) -> tuple[Answer, int]:
+    def _work(self, entry: "_Entry[Answer]", work: Work[Answer]) -> tuple[Answer, int]:
         asked = entry.asked
         with self.cursor() as cursor, self._watchdog.watch(entry.left(), cursor.interrupt, entry.give_up) as running:
             try:
-                return work(cursor, guard.check(asked.sql, catalog=self._catalog))
+                return work(cursor, guard.check(asked.sql, catalog=self._catalog), running)
             except _BROKEN as error:
                 self._watchdog.end(f"DuckDB broke and has to be opened again: {error}")
             except (duckdb.Error, MemoryError) as error:
@@ -118,7 +117,8 @@ class Statements:
                     raise SqlTimedOut(_too_long(asked)) from error
                 if running.verdict == "memory":
                     raise SqlFailed("stopped because it took the process's memory; narrow it") from error
-                raise SqlFailed(str(error)) from error
+                words, position = placed(str(error), asked.sql)
+                raise SqlFailed(words, position=position) from error
 
 
 def _too_long(asked: Asked) -> str:
@@ -145,12 +145,8 @@ class _Entry(Generic[Answer]):
             self.ended.set_result(answer)
 
     def fail(self, error: BaseException) -> None:
-        outcome: Outcome = "failed"
-        if isinstance(error, SqlRefused):
-            outcome = "refused"
-        elif isinstance(error, SqlTimedOut):
-            outcome = "timed_out"
-        if self._close(outcome, error=str(error) if isinstance(error, SqlError) else repr(error)):
+        outcome, told = (error.outcome, str(error)) if isinstance(error, SqlError) else ("failed", repr(error))
+        if self._close(outcome, error=told):
             self.ended.set_exception(error)
 
     def give_up(self, why: str) -> None:

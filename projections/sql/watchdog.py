@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
+import duckdb
+
 EXIT_STATUS = 70  # EX_SOFTWARE of sysexits.h
 PATIENCE = 0.6  # from the interrupt to the decision that it was not heard
 CROWDED_PATIENCE = 0.15  # the same while memory runs out: it was seen to grow by 2.5 GB/s
@@ -42,6 +44,11 @@ class Running:
             self.verdict, self.interrupted_at = why, now
         with suppress(Exception):  # whatever it was, the process is ended in its stead
             self.interrupt()
+
+    def heed(self) -> None:
+        """Stop here if it has to end: for work beside DuckDB, which hears no interrupt. Raises InterruptException."""
+        if self.verdict is not None:
+            raise duckdb.InterruptException("INTERRUPT Error: Interrupted!")
 
     def is_deaf(self, now: float) -> bool:
         """Whether it was interrupted long enough ago to have stopped."""

@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from contracts.errors import TipstreamError
 from contracts.events.admin import ReplayRequested
 from contracts.times import parse_time
-from projections.replay import EVERY_PROJECTION, Plan, ask, last_seq_of, plan_replay, progress_subject
+from projections.replay import EVERY_PROJECTION, Plan, last_seq_of, plan_replay, progress_subject
+from projections.statement import ask_sql
 from services.bootstrap import load_signer
 from services.bus.errors import NoAnswer
 from services.bus.jetstream import JetStreamBus
@@ -24,8 +25,6 @@ from services.settings import Settings
 
 CONNECT_S = 5.0
 QUIET_S = 30.0
-# A statement waits up to 5 s for its turn, runs up to 5 s, and is ended within 2 s more.
-SQL_ANSWER_S = 15.0
 SOURCE = "/tipstream/cli"
 
 Projections = Annotated[
@@ -214,12 +213,7 @@ def sql(
     async def run() -> dict[str, Any]:
         bus = await JetStreamBus.connect(Settings().bus_url, name="tipstream sql", timeout=CONNECT_S)
         try:
-            return await ask(bus, "query", "sql", within=SQL_ANSWER_S, sql=statement, actor=actor)
-        except NoAnswer as problem:
-            raise NoAnswer(
-                f"{problem}: `tipstream query` does not run, or this statement could not be stopped in time and "
-                "ended it; it is back within seconds"
-            ) from None
+            return await ask_sql(bus, statement, actor=actor)
         finally:
             await bus.close()
 
@@ -232,5 +226,5 @@ def sql(
         writer.writerows(answer["rows"])
     else:
         show_rows(Console(), answer["columns"], answer["rows"])
-        cut = " (cut at the row limit)" if answer.get("truncated") else ""
+        cut = f" ({answer['cut']})" if answer["cut"] else ""
         print(f"{len(answer['rows'])} rows in {answer['duration_us'] / 1000:.1f} ms{cut}")

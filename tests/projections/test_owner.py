@@ -10,12 +10,14 @@ from typing import Any
 import orjson
 import pytest
 
+import projections.pieces
 import projections.projector
 from contracts.envelope import Entry, Malformed
-from projections.control import AnswerTooLarge, BadQuestion
+from projections.control import BadQuestion
 from projections.folds.changes import Change
 from projections.folds.projection import State, advance, fold
 from projections.owner import NoSuchVersion, NotFolded, Owner
+from projections.pieces import AnswerGone, AnswerTooLarge
 from projections.projector import SinkFailed
 from projections.reports.registry import REPORTS
 from projections.reports.report import BadParameter, Report, UnknownReport
@@ -279,11 +281,12 @@ async def test_reports_are_columns_and_rows_by_name_with_bound_parameters(tmp_pa
             await ask(owner, "report", name="daily_reactions", limit=0)
 
 
-async def test_a_report_that_no_message_can_carry_is_refused_instead_of_cut(
+async def test_a_report_larger_than_any_answer_is_refused_instead_of_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     every = Report(name="every", sql="SELECT range, repeat('x', 100) FROM range(20000)", order="range", comment="Wide.")
     monkeypatch.setitem(REPORTS, "every", every)
+    monkeypatch.setattr(projections.pieces, "MOST_KEPT", 2_000_000)
     async with owning(tmp_path, stream_of(log_of(1)), "analytics") as owner:
         with pytest.raises(AnswerTooLarge, match="ask for fewer rows"):
             await ask(owner, "report", name="every")
@@ -293,11 +296,39 @@ async def test_a_report_that_no_message_can_carry_is_refused_instead_of_cut(
             await ask(owner, "report", name="every")
 
 
-async def test_an_answer_that_no_message_can_carry_is_refused(tmp_path: Path) -> None:
+async def test_an_answer_that_no_message_can_carry_goes_in_pieces(tmp_path: Path) -> None:
     async with owning(tmp_path, stream_of(log_of(3000)), "analytics") as owner:
         await owner.live.projector.wait_for(6001)
-        with pytest.raises(AnswerTooLarge, match="ask for fewer rows"):
-            await ask(owner, "view", name="rewards", limit=3000)
+        head = await ask(owner, "view", name="rewards", limit=3000)
+        assert head["pieces"] > 1
+        pieces = [
+            await owner.answer(orjson.dumps({"op": "piece", "kept": head["kept"], "number": number}))
+            for number in range(head["pieces"])
+        ]
+        assert max(len(piece) for piece in pieces) <= 1_000_000
+        rows = orjson.loads(b"".join(pieces))["rows"]
+        assert len({row["decision_id"] for row in rows}) == 3000
+        with pytest.raises(AnswerGone, match="ask again"):
+            await ask(owner, "piece", kept=head["kept"], number=0)
+
+
+async def test_tables_and_views_are_told_with_their_columns(tmp_path: Path) -> None:
+    async with owning(tmp_path, stream_of(log_of(1)), "query") as owner:
+        await owner.live.projector.wait_for(3)
+        relations = {one["name"]: one for one in (await ask(owner, "schema"))["relations"]}
+    assert relations["tip_scores"]["kind"] == "table"
+    assert relations["reward_daily"]["kind"] == "view"
+    columns = {one["name"]: one for one in relations["tip_scores"]["columns"]}
+    assert columns["propensity"]["type"] == "DOUBLE"
+    assert columns["missing"]["type"] == "VARCHAR[]"
+    silent = [one["name"] for one in relations.values() if not one["comment"]]
+    silent += [
+        f"{one['name']}.{column['name']}"
+        for one in relations.values()
+        for column in one["columns"]
+        if not column["comment"]
+    ]
+    assert not silent, "say what these mean in projections/sinks/duckdb_comments.py"
 
 
 @pytest.mark.parametrize(

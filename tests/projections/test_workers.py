@@ -13,11 +13,11 @@ from contracts.events.admin import SqlExecuted
 from projections.queries import ReadModel
 from projections.sinks.versions import Versions
 from projections.sql.watchdog import EXIT_STATUS
+from services.accounts.accounts import Accounts
 from services.bootstrap import ensure_stream, open_decoder
-from services.bus.errors import RequestFailed
 from services.bus.jetstream import JetStreamBus
 from tests.folds.log import Log
-from tests.projections.workers import API_KEY, PASSWORD, Worker, files, fresh, publish, settings_of
+from tests.projections.workers import PASSWORD, Worker, files, fresh, publish, settings_of
 from tests.servers import NatsServer
 
 Start = Callable[[str], Worker]
@@ -138,9 +138,9 @@ async def test_statements_are_answered_and_each_is_in_the_log_by_name(bus: JetSt
     await worker.reach(last)
     answer = await worker.ask("sql", sql="SELECT count(*) AS n FROM tip_scores", actor="ada")
     assert (answer["columns"], answer["rows"]) == (["n"], [[30]])
-    with pytest.raises(RequestFailed, match="only SELECT"):
-        await worker.ask("sql", sql="DROP TABLE tip_scores", actor="eve")
-    with attached(worker, API_KEY) as remote:
+    refused = await worker.ask("sql", sql="DROP TABLE tip_scores", actor="eve")
+    assert (refused["outcome"], "only SELECT" in refused["error"]) == ("refused", True)
+    with attached(worker, key_of(worker, "zoe")) as remote:
         assert remote.execute("FROM tips.query('SELECT count(*) FROM rewards')").fetchall() == [(30,)]
         with pytest.raises(duckdb.Error):
             remote.execute("FROM tips.query('DELETE FROM tip_scores')")
@@ -149,8 +149,8 @@ async def test_statements_are_answered_and_each_is_in_the_log_by_name(bus: JetSt
     said = await statements(bus, last, lambda said: any(actor == "admin" for actor, *_ in said))
     assert ("ada", "SELECT count(*) AS n FROM tip_scores", "console", "ok") in said
     assert ("eve", "DROP TABLE tip_scores", "console", "refused") in said
-    assert ("api", "SELECT count(*) FROM rewards", "quack", "ok") in said
-    assert ("api", "DELETE FROM tip_scores", "quack", "refused") in said
+    assert ("zoe", "SELECT count(*) FROM rewards", "quack", "ok") in said
+    assert ("zoe", "DELETE FROM tip_scores", "quack", "refused") in said
     # What people asked is itself folded, into the file they ask.
     end = (await bus.info()).last_seq
     word = await worker.reach(end)
@@ -172,10 +172,17 @@ async def test_a_switch_of_the_query_projection_keeps_its_door(bus: JetStreamBus
     await opened.projector(bus).run(upto=word["checkpoint"]["seq"])
     opened.close()
     assert (await worker.ask("switch", version=2))["version"] == 2
-    with attached(worker, API_KEY) as remote:
+    with attached(worker, key_of(worker, "zoe")) as remote:
         assert remote.execute("FROM tips.query('SELECT count(*) FROM tip_scores')").fetchall() == [(30,)]
     assert (await worker.ask("sql", sql="SELECT 1 AS one", actor="ada"))["rows"] == [[1]]
     assert worker.stop() == 0
+
+
+def key_of(worker: Worker, name: str) -> str:
+    """The token of a new analyst."""
+    accounts = Accounts(worker.settings.home)
+    accounts.add(name, "long enough a word", "analyst")
+    return accounts.make_key(name, "tests", ["sql"])[1]
 
 
 @pytest.mark.slow

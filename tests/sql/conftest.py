@@ -16,7 +16,7 @@ import duckdb
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 class Program:
@@ -78,6 +78,10 @@ class Program:
         """What the console would get."""
         return self._command({"sql": sql, **options})
 
+    def revoke(self, token: str) -> None:
+        """From now on the token is nobody's."""
+        self._command({"revoke": token})
+
     def state(self) -> dict[str, Any]:
         """Digest and counts, read by the process itself."""
         return self._command({"state": True})
@@ -131,7 +135,7 @@ def analyst() -> duckdb.DuckDBPyConnection:
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """A process that serves a module's tests."""
-    running = Program(tmp_path_factory.mktemp("sql"), seconds=1.5, memory=512, resident=1500)
+    running = Program(tmp_path_factory.mktemp("sql"), seconds=4.0, answer=2, memory=512, resident=1500)
     yield running
     assert running.stop() == 0
 

@@ -4,6 +4,7 @@ Commands are JSON lines on stdin, answers and statement records JSON lines on st
 """
 
 import asyncio
+import base64
 import dataclasses
 import hashlib
 import json
@@ -18,7 +19,7 @@ import pyarrow as pa
 from projections.sql.door import SqlDoor
 from projections.sql.records import SqlError, SqlLimits, StatementRecord
 
-TOKENS = {"token-of-alice": "alice", "token-of-bob": "bob"}
+TOKENS = {f"token-of-{name}": name for name in ("alice", "bob", "dan")}
 SEEDED = 20_000
 BATCH = 5
 
@@ -137,15 +138,22 @@ async def serve(path: str, port: int, limits: SqlLimits) -> None:
     say({"ready": True})
 
     async def answer(command: dict[str, Any]) -> None:
+        found: dict[str, Any]
         try:
-            if "state" in command:
+            if "revoke" in command:
+                found = {"revoked": TOKENS.pop(command["revoke"])}
+            elif "state" in command:
                 with connection.cursor() as cursor:
-                    found: dict[str, Any] = await asyncio.to_thread(state, cursor, writer)
+                    found = await asyncio.to_thread(state, cursor, writer)
             else:
                 options = {key: command[key] for key in ("max_rows", "timeout_s") if key in command}
-                found = dataclasses.asdict(await door.run(command["sql"], actor="carol", **options))
+                if "form" in command:
+                    file = await door.run_file(command["sql"], command["form"], actor="carol", **options)
+                    found = {**dataclasses.asdict(file), "content": base64.b64encode(file.content).decode()}
+                else:
+                    found = dataclasses.asdict(await door.run(command["sql"], actor="carol", **options))
         except SqlError as error:
-            found = {"error": type(error).__name__, "message": str(error)}
+            found = {"error": type(error).__name__, "message": str(error), "position": error.position}
         say({"id": command["id"], **found})
 
     lines = await _lines()

@@ -1,5 +1,8 @@
 """People's SQL on a live instance: it answers while rows are written, changes nothing, and all of it is told."""
 
+import base64
+import csv
+import io
 import subprocess
 import sys
 import threading
@@ -7,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.parquet
 import pytest
 
 from tests.sql.attacks import ATTACHED, REFUSED
@@ -76,20 +80,112 @@ def test_the_console_gets_an_answer_that_json_can_hold(program: Program) -> None
     row = answer["rows"][0]
     assert row[:6] == [1, 2, "9007199254740993", "nan", "2020-01-02", "2020-01-02T03:04:05Z"]
     assert row[6:] == ["1.50", "YWI=", [[1, 2]], [{"x": None}], "00:01:30", True]
-    assert answer["truncated"] is False
+    assert answer["cut"] is None
     assert answer["duration_us"] > 0
 
 
-def test_a_long_answer_is_cut_and_says_so(program: Program) -> None:
+def test_a_long_answer_is_cut_and_says_why(program: Program) -> None:
     whole = program.ask("SELECT seq FROM tip_scores ORDER BY seq DESC")
-    assert (len(whole["rows"]), whole["truncated"], whole["rows"][0]) == (10_000, True, [19_999])
+    assert (len(whole["rows"]), whole["rows"][0]) == (10_000, [19_999])
+    assert whole["cut"] == "only the first 10,000 rows were asked for"
     few = program.ask("SELECT seq FROM tip_scores", max_rows=3)
-    assert (len(few["rows"]), few["truncated"]) == (3, True)
+    assert (len(few["rows"]), few["cut"]) == (3, "only the first 3 rows were asked for")
     exact = program.ask("SELECT * FROM range(3)", max_rows=3)
-    assert (len(exact["rows"]), exact["truncated"]) == (3, False)
-    wide = program.ask("SELECT repeat('x', 1000000) FROM range(100)")
-    assert wide["truncated"] is True
-    assert 30 <= len(wide["rows"]) < 40
+    assert (len(exact["rows"]), exact["cut"]) == (3, None)
+    assert len(program.ask("SELECT seq FROM tip_scores", max_rows=1_000_000)["rows"]) == 10_000
+    wide = program.ask("SELECT repeat('x', 100000) FROM range(100)")
+    assert wide["cut"] == "only 2 MiB are answered at once"
+    assert len(wide["rows"]) == 20
+    # Size is counted as JSON: each of these characters takes six bytes there.
+    escaped = program.ask("SELECT repeat(chr(1), 100000) FROM range(100)")
+    assert (len(escaped["rows"]), escaped["cut"]) == (3, wide["cut"])
+    vast = program.ask("SELECT repeat('x', 4000000) UNION ALL SELECT 'y'")
+    assert (len(vast["rows"]), vast["cut"]) == (1, wide["cut"])
+
+
+ODD = (
+    "SELECT 1 AS a, 2 AS a, 9007199254740993 AS big, DATE '2020-01-02' AS d, TIMESTAMP '2020-01-02 03:04:05' AS t, "
+    "1.50::DECIMAL(4, 2) AS m, 'é\n\"' AS s, NULL::INTEGER AS n, [1, 2] AS l, "
+    "{'x': 'y'} AS o, INTERVAL 90 SECOND AS i, "
+    "[1, 2]::INTEGER[2] AS f, sum(3::BIGINT) AS h, union_value(k := 1) AS u"
+)
+
+
+def test_a_file_has_the_rows_with_their_true_types(program: Program) -> None:
+    parquet = pyarrow.parquet.read_table(io.BytesIO(content(program.ask(ODD, form="parquet"))))
+    kinds = {field.name: str(field.type) for field in parquet.schema}
+    assert kinds == {
+        "a": "int32", "a_1": "int32", "big": "int64", "d": "date32[day]", "t": "timestamp[us]",
+        "m": "decimal128(4, 2)", "s": "string", "n": "int32", "l": "list<element: int32>", "o": "struct<x: string>",
+        "i": "string", "f": "list<element: int32>", "h": "decimal128(38, 0)", "u": "string",
+    }  # fmt: skip
+    row = parquet.to_pylist()[0]
+    assert (row["big"], row["l"], row["f"], row["i"], row["n"]) == (2**53 + 1, [1, 2], [1, 2], "00:01:30", None)
+
+    lines = list(csv.reader(io.StringIO(content(program.ask(ODD, form="csv")).decode(), newline="")))
+    assert lines[0] == ["a", "a_1", "big", "d", "t", "m", "s", "n", "l", "o", "i", "f", "h", "u"]
+    assert lines[1][2:8] == ["9007199254740993", "2020-01-02", "2020-01-02T03:04:05", "1.50", 'é\n"', ""]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_a_file_is_bounded_like_every_answer(program: Program, form: str) -> None:
+    def rows(answer: dict[str, Any]) -> int:
+        if form == "csv":
+            return len(content(answer).splitlines()) - 1
+        return int(pyarrow.parquet.read_table(io.BytesIO(content(answer))).num_rows)
+
+    whole = program.ask("SELECT * FROM tip_scores", form=form)
+    assert rows(whole) == whole["rows"] == 10_000
+    assert whole["cut"] == "only the first 10,000 rows were asked for"
+    few = program.ask("SELECT * FROM tip_scores", form=form, max_rows=300)
+    assert rows(few) == few["rows"] == 300
+    wide = program.ask("SELECT repeat('x', 100000) FROM range(100)", form=form)
+    assert 1 <= rows(wide) == wide["rows"] <= 20
+    assert wide["cut"] == "only 2 MiB are answered at once"
+    nothing = program.ask("SELECT seq FROM tip_scores WHERE false", form=form)
+    assert (rows(nothing), nothing["cut"]) == (0, None)
+    assert program.ask("DROP TABLE tip_scores", form=form)["error"] == "SqlRefused"
+    slow = "SELECT repeat('x', 4000) || len(repeat('xy', 4000 + (range % 3000)::INTEGER)) FROM range(9000000000)"
+    ended = program.ask(f"SELECT * FROM ({slow}) WHERE len(#1) % 977 = 0", form=form, timeout_s=0.3)
+    assert ended["error"] == "SqlTimedOut"
+
+
+def content(answer: dict[str, Any]) -> bytes:
+    return base64.b64decode(answer["content"])
+
+
+@pytest.mark.parametrize(
+    ("sql", "at"),
+    [
+        ("SELECT seq,\n  nonsense FROM tip_scores", "nonsense"),
+        ("SELECT 'éé', nonsense FROM tip_scores", "nonsense"),
+        ("SELECT '日本', nonsense FROM tip_scores", "nonsense"),
+        (f"SELECT {'1,' * 200} nonsense, {'2,' * 200} 3 FROM tip_scores", "nonsense"),
+        ("SELECT 'é', nextval('numbers')", "nextval"),
+        ("SELECT 1 FROM tip_scores t, read_csv('x')", "read_csv"),
+        ("SELECT 'é' frm a b c", "a b c"),
+        ("SELECT 1\nFROM nowhere", "nowhere"),
+    ],
+)
+def test_an_error_says_its_place(program: Program, sql: str, at: str) -> None:
+    answer = program.ask(sql)
+    assert sql[answer["position"] :].startswith(at), answer
+    if "LINE" in answer["message"]:
+        assert f"LINE {sql[: answer['position']].count(chr(10)) + 1}: " in answer["message"]
+
+
+def test_a_token_taken_back_closes_the_door_at_the_next_statement(program: Program) -> None:
+    with program.attach("token-of-dan") as dan:
+        assert remote(dan, "SELECT 1") == [(1,)]
+        program.revoke("token-of-dan")
+        with pytest.raises(duckdb.Error, match="no longer valid"):
+            remote(dan, "SELECT 2 AS after_revoking")
+        with pytest.raises(duckdb.Error):
+            dan.execute("INSERT INTO tips.feedback VALUES (1, 'x')")
+    told = program.await_until(lambda: [one for one in program.records if "after_revoking" in one["sql"]])
+    assert (told[0]["actor"], told[0]["outcome"]) == ("dan", "refused")
+    with pytest.raises(duckdb.Error, match="Authentication failed"):
+        program.attach("token-of-dan")
 
 
 @pytest.mark.parametrize("path", ["console", "query", "quack_query"])

@@ -29,13 +29,28 @@ WRITES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def token(system: RunningSystem) -> str:
+    """The key of an analyst."""
+    account = {"name": "ada", "password": "long enough a word", "role": "analyst"}
+    assert system.admin.post("/api/admin/accounts", json=account).is_success
+    return make_key(system)["token"]
+
+
+def make_key(system: RunningSystem) -> dict[str, str]:
+    made = system.admin.post("/api/admin/keys", json={"label": "notebook", "name": "ada", "scopes": ["sql"]})
+    assert made.is_success, made.text
+    said: dict[str, str] = made.json()
+    return said
+
+
 @pytest.fixture
-def client(system: RunningSystem) -> Iterator[duckdb.DuckDBPyConnection]:
-    with attach(system) as attached:
+def client(system: RunningSystem, token: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    with attach(system, token) as attached:
         yield attached
 
 
-def attach(system: RunningSystem, token: str = KEY) -> duckdb.DuckDBPyConnection:
+def attach(system: RunningSystem, token: str) -> duckdb.DuckDBPyConnection:
     client = analyst()
     client.execute(f"ATTACH 'quack:localhost:{system.ports['QUACK_PORT']}' AS tips (TOKEN '{token}')")
     return client
@@ -77,14 +92,27 @@ def test_a_write_in_any_spelling_is_refused(client: duckdb.DuckDBPyConnection, s
     assert client.execute("SELECT count(*) FROM tips.tip_scores").fetchone() == before
 
 
-def test_a_stranger_is_not_let_in(system: RunningSystem) -> None:
-    with pytest.raises(duckdb.Error), attach(system, "guessed") as client:
+@pytest.mark.parametrize("stranger", ["guessed", KEY])
+def test_a_stranger_and_the_producers_key_are_not_let_in(system: RunningSystem, stranger: str) -> None:
+    with pytest.raises(duckdb.Error), attach(system, stranger) as client:
         signals(client)
+
+
+def test_a_key_taken_back_closes_the_door(system: RunningSystem, client: duckdb.DuckDBPyConnection) -> None:
+    made = make_key(system)
+    with attach(system, made["token"]) as second:
+        signals(second)
+        assert system.admin.delete(f"/api/admin/keys/{made['key_id']}").is_success
+        with pytest.raises(duckdb.Error, match="no longer valid"):
+            signals(second)
+    with pytest.raises(duckdb.Error, match="Authentication failed"):
+        attach(system, made["token"])
+    signals(client)
 
 
 @pytest.mark.timeout(180)
 def test_a_runaway_is_ended_and_the_process_is_back_with_equal_digests(
-    system: RunningSystem, client: duckdb.DuckDBPyConnection
+    system: RunningSystem, client: duckdb.DuckDBPyConnection, token: str
 ) -> None:
     system.wait_folded()
     first = system.pid("query")
@@ -100,7 +128,7 @@ def test_a_runaway_is_ended_and_the_process_is_back_with_equal_digests(
         time.sleep(0.05)
     system.wait_healthy()
     system.wait_folded()
-    with attach(system) as again:
+    with attach(system, token) as again:
         assert again.execute("SELECT count(*) > 0 FROM tips.tip_scores").fetchone() is not None
     (ended,) = actions(system, "runaway", 1)
     assert ended["outcome"] == "ended"
@@ -117,8 +145,8 @@ def test_what_was_asked_stands_among_the_admins_actions(
         client.execute("FROM tips.query('DROP TABLE tip_scores -- 4711')")
     asked = actions(system, "4711", 2)
     assert [(one["actor"], one["outcome"], one["door"]) for one in asked] == [
-        ("api", "ok", "quack"),
-        ("api", "refused", "quack"),
+        ("ada", "ok", "quack"),
+        ("ada", "refused", "quack"),
     ]
 
 
