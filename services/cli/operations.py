@@ -218,13 +218,14 @@ def sql(
             await bus.close()
 
     answer = asyncio.run(run())
+    reason = answer.pop("cut")
     if as_json:
-        print(orjson.dumps(answer).decode())
+        print(orjson.dumps(answer | {"truncated": reason is not None, "reason": reason}).decode())
     elif as_csv:
         writer = csv.writer(sys.stdout)
         writer.writerow(answer["columns"])
         writer.writerows(answer["rows"])
     else:
         show_rows(Console(), answer["columns"], answer["rows"])
-        cut = f" ({answer['cut']})" if answer["cut"] else ""
+        cut = f" ({reason})" if reason else ""
         print(f"{len(answer['rows'])} rows in {answer['duration_us'] / 1000:.1f} ms{cut}")
