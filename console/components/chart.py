@@ -63,7 +63,7 @@ class Chart:
         if self._rows:
             drawn = self._option(self._rows)
             self.chart.options.clear()
-            self.chart.options.update({"animation": False, "grid": _GRID, "aria": {"enabled": True}} | drawn)
+            self.chart.options.update({"animation": False, "grid": _GRID} | drawn)
             self.chart.update()
         self._table.show(self._rows)
         self._place()
