@@ -7,11 +7,11 @@ from nicegui import ui
 
 from console.addresses import Address, event_url, url, user_url
 from console.components.chart import Chart, Option
-from console.components.notice import Tone, chip, empty, notice
+from console.components.later import later
+from console.components.notice import Tone, chip, empty
 from console.components.panel import figure, panel
 from console.components.table import Column, Row, Table
 from console.moments import duration, moment
-from contracts.errors import TipstreamError
 from services.api.admin.grounds import Grounds, grounds
 from services.api.admin.why import Terms, Why, describe, terms_of
 from services.api.parts import Parts
@@ -30,27 +30,14 @@ SHORT = "{:.3f}".format
 SIGNED = "{:+.4f}".format
 
 
-async def show_decision(parts: Parts, decision_id: str, address: Address) -> None:
-    """The decision, once it has been made again from the log; until then its place."""
-    place = ui.element("div").classes("stack")
-    with place:
-        for height in (92, 420, 320):
-            ui.element("div").classes("skeleton").style(f"height: {height}px")
+def show_decision(parts: Parts, decision_id: str, address: Address) -> None:
+    """The decision, as soon as it has been made again from the log."""
 
-    async def load() -> None:
-        try:
-            found = await grounds(parts, decision_id)
-            shown = describe(found)
-        except TipstreamError as problem:
-            place.clear()
-            with place:
-                notice(str(problem), tone="bad", title="This decision cannot be shown")
-            return
-        place.clear()
-        with place:
-            Opened(found, shown, address).build()
+    async def build() -> None:
+        found = await grounds(parts, decision_id)
+        Opened(found, describe(found), address).build()
 
-    ui.timer(0, load, once=True)
+    later(build, 92, 92, 420)
 
 
 class Opened:
@@ -63,7 +50,7 @@ class Opened:
     def build(self) -> None:
         """All panels, in the order of the questions one has."""
         self._summary()
-        with ui.element("div").classes("cols"):
+        with ui.element("div").classes("cols uneven"):
             self._terms()
             self._candidates()
         self._features()
@@ -128,7 +115,7 @@ class Opened:
             Column("mean", "Mean", "number", show=SHORT),
             Column("bonus", "Bonus", "number", show=SHORT),
             Column("score", "Score", "number", show=SHORT),
-            Column("propensity", "Propensity", "number", show=SCORE),
+            Column("propensity", "Propensity", "number", show=SHORT),
             Column("score_today", "Today", "number", show=SHORT),
         ]
         rows = [one.model_dump() | {"tip": self._title(one.tip_id)} for one in self._why.candidates]

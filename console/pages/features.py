@@ -9,6 +9,7 @@ from nicegui.events import EChartPointClickEventArguments
 from console.addresses import decision_url, url, user_url
 from console.components.chart import Chart, Option, sparkline
 from console.components.filters import text_filter
+from console.components.later import later
 from console.components.notice import empty
 from console.components.panel import panel
 from console.components.table import Column, Row, Table
@@ -18,7 +19,7 @@ from services.api.admin.features import FeatureHistory, features
 from services.api.admin.users import users
 
 PATH = "/admin/features"
-LOW, HIGH, MISSING, STALE = "#f79009", "#2e90fa", "#667085", "#c11574"
+LOW, HIGH, MISSING, STALE = "#f79009", "#2e90fa", "#667085", "#ee46bc"
 CROSS = "path://M0,1 L1,0 L5,4 L9,0 L10,1 L6,5 L10,9 L9,10 L5,6 L1,10 L0,9 L4,5 Z"
 FOUND = 12
 
@@ -26,10 +27,12 @@ FOUND = 12
 @page(PATH, title="Features", group="Learning", icon="grid_on", order=2)
 async def features_page(visit: Visit, user: str = "") -> None:
     """What was known of a person at each of their decisions."""
-    picker = Picker(visit, user)
-    await picker.build()
-    if not user:
-        return
+    Picker(visit, user).build()
+    if user:
+        later(lambda: _show(visit, user), 460, 360)
+
+
+async def _show(visit: Visit, user: str) -> None:
     history = await asyncio.to_thread(features, visit.parts, user)
     if not history.vectors:
         empty(
@@ -50,7 +53,7 @@ class Picker:
     def __init__(self, visit: Visit, user: str) -> None:
         self._parts, self._user = visit.parts, user
 
-    async def build(self) -> None:
+    def build(self) -> None:
         """The field; the people seen last below it while nobody is chosen."""
         with ui.element("div").classes("line wrap end"):
             field = text_filter("Person", self._user, self._find, hint="a part of the id")
@@ -60,19 +63,23 @@ class Picker:
                 ui.link("Their decisions", url("/admin/recommendations", user=self._user))
         self._found = ui.element("div").classes("w-full")
         if not self._user:
-            await self._find("")
+            with self._found:
+                later(lambda: self._people(""), 320)
 
     async def _find(self, search: str) -> None:
         self._found.clear()
-        if search == self._user and search:
-            return
+        if search != self._user or not search:
+            with self._found:
+                await self._people(search)
+
+    async def _people(self, search: str) -> None:
         people = await asyncio.to_thread(users, self._parts, search=search or None, limit=FOUND)
         columns = [
             Column("user_id", "Person", "id", link=lambda row: url(PATH, user=row["user_id"])),
             Column("decisions", "Decisions", "number", show=count),
             Column("last_seen", "Last seen", "time", show=moment),
         ]
-        with self._found, panel("People found" if search else "People seen last", flush=True):
+        with panel("People found" if search else "People seen last", flush=True):
             if people:
                 Table(
                     columns, people, label="People", page_size=0,

@@ -1,6 +1,7 @@
 """The decision log: filters, a page of decisions, and the one that was opened."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, timedelta
 from typing import Any
@@ -46,10 +47,9 @@ async def recommendations(
     }  # fmt: skip
     if decision:
         ui.link("All decisions", url(PATH, **filters)).props('aria-label="Back to all decisions"')
-        await show_decision(visit.parts, decision, Address(PATH, **filters, decision=decision, candidate=candidate))
+        show_decision(visit.parts, decision, Address(PATH, **filters, decision=decision, candidate=candidate))
         return
-    log = Log(visit, Address(PATH, **filters))
-    await log.build()
+    Log(visit, Address(PATH, **filters)).build()
 
 
 class Log:
@@ -57,14 +57,12 @@ class Log:
 
     def __init__(self, visit: Visit, address: Address) -> None:
         self._parts, self._address = visit.parts, address
-        self._titles: dict[str, str] = {}
+        self._titles: dict[str, str] | None = None
+        self._asked = 0
 
-    async def build(self) -> None:
+    def build(self) -> None:
         """Build the page; the decisions come as soon as the browser is there."""
-        catalog = await asyncio.to_thread(tips, self._parts)
-        self._titles = {row["tip_id"]: row["title"] for row in catalog}
-        names = [row["policy"] for row in await asyncio.to_thread(policies, self._parts)]
-        self._filters(names)
+        self._filters()
         with panel("Decisions", flush=True, note="the latest in the stream first; open one to see why"):
             self._table = Table(self._columns(), [], label="Decisions", on_choose=self._open, page_size=0)
             self._waiting = ui.element("div").classes("skeleton").style("height: 320px")
@@ -75,21 +73,28 @@ class Log:
 
     async def load(self) -> None:
         """Show the page of decisions that the address asks for."""
-        self._said.clear()
-        self._pager.clear()
+        self._asked += 1
+        asked, trouble = self._asked, ""
         try:
+            if self._titles is None:
+                await self._know()
             found = await decisions(self._parts, self._query())
         except TipstreamError as problem:
-            found = DecisionPage(decisions=[], next=None)
-            with self._said:
-                notice(str(problem), tone="bad", title="The decisions cannot be shown")
-        else:
-            if not found.decisions:
-                with self._said:
-                    self._nothing()
+            found, trouble = DecisionPage(decisions=[], next=None), str(problem)
+        if asked == self._asked:
+            self._show(found, trouble)
+
+    def _show(self, found: DecisionPage, trouble: str) -> None:
         rows = [{**(row := one.model_dump(mode="json")), **self._worded(row)} for one in found.decisions]
         self._table.show(rows)
         self._table.element.visible, self._waiting.visible = bool(rows), False
+        self._said.clear()
+        with self._said:
+            if trouble:
+                notice(trouble, tone="bad", title="The decisions cannot be shown")
+            elif not rows:
+                self._nothing()
+        self._pager.clear()
         with self._pager:
             values = self._address.values
             if values["before"]:
@@ -97,21 +102,30 @@ class Log:
             if found.next is not None:
                 ui.link("Older", url(PATH, **values | {"before": found.next})).style("margin-left: auto")
 
-    def _filters(self, names: list[str]) -> None:
+    def _filters(self) -> None:
         values = self._address.values
 
-        def follow(name: str) -> Any:
+        def follow(name: str) -> Callable[[str], Any]:
             return lambda value: self._follow(name, value)
 
         with ui.element("div").classes("line wrap end").props('role="search" aria-label="Filter decisions"'):
             text_filter("Person", values["user"], follow("user"), hint="id")
-            tip = text_filter("Tip", values["tip"], follow("tip"), hint="id")
-            tip.set_autocomplete(sorted(self._titles))
-            known = dict.fromkeys([*names, values["policy"]] if values["policy"] else names)
-            choice_filter("Policy", {"": "All", **{name: name for name in known}}, values["policy"], follow("policy"))
+            self._tip = text_filter("Tip", values["tip"], follow("tip"), hint="id")
+            now = {"": "All", values["policy"]: values["policy"] or "All"}
+            self._policy = choice_filter("Policy", now, values["policy"], follow("policy"))
             text_filter("From", values["since"][:10], follow("since")).props("type=date")
             text_filter("To", values["until"][:10], follow("until")).props("type=date")
-            choice_filter("Reaction", REACTED, values["reacted"], follow("reacted"))
+            reacted = values["reacted"] if values["reacted"] in REACTED else ""
+            choice_filter("Reaction", REACTED, reacted, follow("reacted"))
+
+    async def _know(self) -> None:
+        """Take in the tips' titles and the policies' names, which the filters offer too."""
+        catalog = await asyncio.to_thread(tips, self._parts)
+        registry = await asyncio.to_thread(policies, self._parts)
+        self._titles = {row["tip_id"]: row["title"] for row in catalog}
+        self._tip.set_autocomplete(sorted(self._titles))
+        names = dict.fromkeys([*(row["policy"] for row in registry), self._address.values["policy"]])
+        self._policy.set_options({"": "All"} | {name: name for name in names if name})
 
     async def _follow(self, name: str, value: str) -> None:
         self._address.set(**{name: value, "before": ""})
@@ -131,7 +145,7 @@ class Log:
 
     def _worded(self, row: Row) -> Row:
         said = words_of(row["verdict"], row["outcome"]) or "none yet"
-        return {"tip": self._titles.get(row["tip_id"], row["tip_id"]), "reaction": said}
+        return {"tip": (self._titles or {}).get(row["tip_id"], row["tip_id"]), "reaction": said}
 
     def _nothing(self) -> None:
         if any(self._address.values.values()):

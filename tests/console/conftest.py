@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.console.visitors import Visitor, visitor
 from tests.system.running import RunningSystem
@@ -31,6 +31,8 @@ def browser() -> Iterator[Browser]:
         said = "no Chromium on this machine: install the package chromium (Debian) to test the console's pages"
         assert not REQUIRED, said
         pytest.skip(said)
+    # A limit for a busy machine: nothing is waited for longer than it takes.
+    expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
