@@ -147,14 +147,14 @@ async def _meet(demand: Demand) -> Outcome:
     return Outcome(
         calls=len(ordered),
         per_s=len(ordered) / elapsed,
-        p50_ms=1000 * _quantile(ordered, 0.5),
-        p99_ms=1000 * _quantile(ordered, 0.99),
+        p50_ms=1000 * quantile(ordered, 0.5),
+        p99_ms=1000 * quantile(ordered, 0.99),
         max_ms=1000 * ordered[-1],
         failed=failed,
     )
 
 
-def _quantile(ordered: Sequence[float], share: float) -> float:
+def quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 

@@ -164,5 +164,9 @@ def tell(problem: Exception) -> None:
     if isinstance(problem, TipstreamError):
         ui.notify(str(problem), type="negative", multi_line=True, close_button="Dismiss")
         return
+    if isinstance(problem, TimeoutError):
+        # A busy browser answers too late what NiceGUI asks it, such as whether the drawer is open.
+        log.info("a browser did not answer in time: %s", problem)
+        return
     log.error("a console page failed", exc_info=problem)
     ui.notify("Something unexpected went wrong; the log of the API says what.", type="negative")

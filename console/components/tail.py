@@ -1,6 +1,7 @@
 """The live list of events: rows are pushed to the browser, which keeps the newest, and waits for its answer."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from nicegui.element import Element
@@ -42,11 +43,13 @@ class Tail(Element, component="tail.js"):
         self.on("search", lambda _: on_search(), [])
 
     async def push(self, batch: Batch, *, renew: bool = False) -> None:
-        """Show what is new, or with `renew` only that; returns when the browser has it. Raises TimeoutError."""
+        """Show what is new, or with `renew` only that; returns when the browser has it, ten seconds later if not."""
         rows = [_cells(sighting.row) for sighting in batch.sightings[-RING:]]
         if batch.skipped and batch.sightings:
             rows.insert(0, _gap(batch.sightings[0].recorded.seq, batch.skipped))
-        await self.run_method("push", rows, renew or batch.renewed, timeout=ANSWER_S)
+        # What it was late to answer is with it all the same, or will be once it is connected again.
+        with suppress(TimeoutError):
+            await self.run_method("push", rows, renew or batch.renewed, timeout=ANSWER_S)
 
     def pause(self, on: bool) -> None:
         """Hold the rows as they are; what comes is counted meanwhile."""
