@@ -40,7 +40,7 @@ class Board:
         self._paused = False
         with ui.element("div").classes("line wrap tail-bar"):
             self._subject = text_filter("Subject", address.values["subject"], self._by_subject, hint="tips.feedback.>")
-            self._subject.validation = _complaint
+            self._subject.props("hide-bottom-space").validation = _complaint
             self._subject.set_autocomplete([f"tips.{area}.>" for area in AREAS])
             self._user = text_filter("User", address.values["user"], self._by_user, hint="any")
             self._pause = ui.button("Pause", icon="pause", on_click=self._toggle, color=None)
