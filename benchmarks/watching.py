@@ -34,11 +34,12 @@ WATCH = """
 seconds => new Promise(done => {
   const lags = [], frames = [];
   const end = performance.now() + seconds * 1000;
-  let last = performance.now(), count = 0, top = '';
+  const first = () => document.querySelector('.tail-rows > [aria-rowindex="2"]');
+  let last = performance.now(), count = 0, top = first().id;
   const look = now => {
     count += 1;
     if (now - last >= 1000) { frames.push(count * 1000 / (now - last)); count = 0; last = now; }
-    const row = document.querySelector('.tail-rows > [aria-rowindex="2"]');
+    const row = first();
     if (row && row.id !== top) {
       top = row.id;
       const midnight = new Date().setUTCHours(0, 0, 0, 0);
