@@ -7,7 +7,7 @@ and the sums at an earlier version are added up again, in the same order and so 
 from collections import Counter
 from dataclasses import dataclass, field
 
-from contracts.events.admin import BanditReset
+from contracts.events.admin import BanditReset, UserErasureRequested
 from contracts.events.person import TipScored
 from contracts.feature_sets import DIMENSIONS
 from ml.policies.recompute import Finding, Recomputer
@@ -56,8 +56,11 @@ class Past:
                 decision = join.decision
                 change = Learned(decision.feature_set, decision.x, join.effect == "pull", join.delta)
                 self._changes.setdefault(decision.user_id, []).append(change)
-        if step.entry is not None and isinstance(step.entry.event, BanditReset):
-            self._changes.setdefault(step.entry.event.user_id, []).append(RESET)
+        event = step.entry.event if step.entry is not None else None
+        if isinstance(event, BanditReset):
+            self._changes.setdefault(event.user_id, []).append(RESET)
+        elif isinstance(event, UserErasureRequested):
+            self._changes.pop(event.user_id, None)
 
     def check(self, event: TipScored) -> Finding:
         """A decision computed again from the sums at its `state_version`, and compared."""

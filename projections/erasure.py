@@ -8,8 +8,8 @@ from typing import Protocol
 import orjson
 
 from contracts.envelope import Recorded
-from contracts.events.admin import QuerySaved, ReplayCompleted, ReplayRequested, SqlExecuted
-from contracts.subjects import build, person_filters
+from contracts.events.admin import QuerySaved, ReplayRequested, SqlExecuted
+from contracts.subjects import person_filters
 from projections.continuity import StreamRange
 
 REPLAYS_ASKED = ReplayRequested.SUBJECT.format(replay_id="*")
@@ -65,16 +65,9 @@ async def about(bus: Bus, user_id: str, *, upto: int) -> AsyncIterator[Recorded]
     async for batch in bus.read(0, upto=upto, subjects=person_filters(user_id)):
         for recorded in batch:
             yield recorded
-    ended: list[str] = []
     async for batch in bus.read(0, upto=upto, subjects=[REPLAYS_ASKED]):
         for recorded in batch:
-            asked = _object(recorded)
-            if asked.get("user_id") == user_id:
-                ended.append(build(ReplayCompleted.SUBJECT, {"replay_id": str(asked["replay_id"])}))
-                yield recorded
-    for subject in dict.fromkeys(ended):
-        async for batch in bus.read(0, upto=upto, subjects=[subject]):
-            for recorded in batch:
+            if _object(recorded).get("user_id") == user_id:
                 yield recorded
 
 

@@ -44,6 +44,11 @@ class Event(Part):
         ids = {name: str(getattr(self, name)) for name in subjects.places(self.SUBJECT)}
         return subjects.build(self.SUBJECT, ids)
 
+    def person(self) -> str | None:
+        """Whom the event is about or names, None when that is nobody."""
+        user_id: str | None = getattr(self, "user_id", None)
+        return user_id
+
     def happened_us(self) -> int | None:
         """When the producer says it happened (microseconds since 1970), None when the body does not say."""
         return None

@@ -39,6 +39,15 @@ _BY_AREA: dict[str, tuple[type[Event], ...]] = {
 }
 
 
+def person_on(subject: str) -> str | None:
+    """Whom a subject names, None when it names nobody or is none of Tipstream's."""
+    try:
+        found = [ids["user_id"] for _, ids in types_on(subject) if "user_id" in ids]
+    except subjects.BadSubject:
+        return None
+    return found[0] if found else None
+
+
 def types_on(subject: str) -> list[tuple[type[Event], dict[str, str]]]:
     """The event types whose pattern the subject has, each with the ids it holds.
 

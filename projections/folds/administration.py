@@ -10,6 +10,7 @@ from contracts.events.admin import (
     QuerySaved,
     ReplayCompleted,
     ReplayRequested,
+    UserErasureRequested,
 )
 from contracts.events.base import SignedEvent
 from projections.folds.attribution import Step
@@ -19,8 +20,10 @@ from projections.folds.text import canonical_json
 
 
 def fold_administration(step: Step) -> Iterable[Change]:
-    """The rows of a signed event; keeps no state."""
+    """The rows of a signed event; keeps no state. The request for an erasure leaves none: its receipt does."""
     if step.entry is None or not isinstance(step.entry.event, SignedEvent):
+        return
+    if isinstance(step.entry.event, UserErasureRequested):
         return
     entry, event = step.entry, step.entry.event
     yield _action(entry, event)
@@ -55,8 +58,8 @@ def _action(entry: Entry, event: SignedEvent) -> Put:
     return Put(
         ADMIN_ACTIONS,
         (
-            entry.seq, entry.event_id, event.ce_type(), entry.actor, entry.raw.subject, event.reason, body,
-            entry.occurred_us, entry.recorded_us,
+            entry.seq, entry.event_id, event.ce_type(), entry.actor, entry.raw.subject, event.person(), event.reason,
+            body, entry.occurred_us, entry.recorded_us,
         ),
     )  # fmt: skip
 

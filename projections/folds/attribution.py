@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from contracts import reasons
 from contracts.envelope import Entry, Malformed, Recorded
+from contracts.events.admin import UserErased, UserErasureRequested
 from contracts.events.person import FeedbackReceived, TipScored
 from contracts.feature_sets import DIMENSIONS
 from contracts.rewards import OUTCOMES, VERDICTS, reward
@@ -103,7 +104,8 @@ class AttributionState:
     """Open decisions by id, each person's open decisions in order, waiting feedback by sequence, recent events.
 
     `awaited` are the sequences waiting for a decision id, in order; `seen` maps an event's hash to when it last came,
-    `commands` a signed event's to its sequence, for ever.
+    `commands` a signed event's to its sequence, for ever. `erasing` are the erasures without a receipt by id: the
+    person's mark and the request's sequence; `erased` the ids of those that have one.
     """
 
     decisions: dict[str, Decision] = field(default_factory=OrderedDict)
@@ -112,6 +114,8 @@ class AttributionState:
     awaited: dict[str, list[int]] = field(default_factory=dict)
     seen: dict[bytes, int] = field(default_factory=OrderedDict)
     commands: dict[bytes, int] = field(default_factory=dict)
+    erasing: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    erased: dict[str, None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # These are queues too. The head of a plain dict is found by walking over all that was ever taken from it, so
@@ -137,12 +141,55 @@ def attribute(state: AttributionState, item: Entry | Malformed) -> Step:
     step.entry = item
     if isinstance(event, FeedbackReceived):
         _react(state, step, item, event)
+    elif isinstance(event, UserErasureRequested):
+        _begin_erasure(state, step, item, event)
+    elif isinstance(event, UserErased):
+        state.erasing.pop(event.erasure_id, None)
+        state.erased[event.erasure_id] = None
     return step
+
+
+def forget(state: AttributionState, user_id: str) -> None:
+    """Drop all that is known of a person, as if nothing of theirs had ever come."""
+    for decision_id in state.recent.pop(user_id, ()):
+        del state.decisions[decision_id]
+    for feedback in [one for one in state.waiting.values() if one.user_id == user_id]:
+        del state.waiting[feedback.seq]
+        _stop_waiting(state, feedback)
+    mark = _mark(user_id)
+    for hashes in (state.seen, state.commands):
+        for identity in [one for one in hashes if one.startswith(mark)]:
+            del hashes[identity]
+
+
+def _begin_erasure(state: AttributionState, step: Step, entry: Entry, event: UserErasureRequested) -> None:
+    if entry.event_id in state.erasing or entry.event_id in state.erased:
+        # A copy, which `commands` no longer knows: it must not take what has come since.
+        step.entry = None
+    else:
+        state.erasing[entry.event_id] = (_mark(event.user_id), entry.seq)
+
+
+def _is_stale(state: AttributionState, event: TipScored) -> bool:
+    """Whether a decision was made from what an erasure has taken since; it goes with the rest, and counts for nothing.
+
+    One that arrives after the receipt cannot be: the scorer has let go of them before.
+    """
+    if event.external or not state.erasing:
+        return False
+    mark = _mark(event.user_id)
+    return any(mark == whose and event.model_seq < seq for whose, seq in state.erasing.values())
+
+
+def _mark(user_id: str | None) -> bytes:
+    """What begins the hash of each event about a person."""
+    return b"" if user_id is None else hashlib.blake2b(user_id.encode(), digest_size=8).digest()
 
 
 def _repeated(state: AttributionState, entry: Entry) -> bool:
     """Whether the event was folded before; remembers it."""
-    identity = hashlib.blake2b(f"{entry.raw.subject}\0{entry.event_id}".encode(), digest_size=16).digest()
+    name = f"{entry.raw.subject}\0{entry.event_id}".encode()
+    identity = _mark(entry.event.person()) + hashlib.blake2b(name, digest_size=16).digest()
     if entry.event.SIGNED:
         # For ever: a copy of a signed message is signed too, and a reset must not be played back years later.
         return state.commands.setdefault(identity, entry.seq) != entry.seq
@@ -153,6 +200,8 @@ def _repeated(state: AttributionState, entry: Entry) -> bool:
 
 
 def _decide(state: AttributionState, step: Step, entry: Entry, event: TipScored) -> None:
+    if _is_stale(state, event):
+        return
     known = state.decisions.get(event.decision_id)
     if known is not None:
         if (known.event_id, known.user_id) != (entry.event_id, event.user_id):
@@ -282,7 +331,7 @@ def _forget(state: AttributionState, step: Step) -> None:
 def _stop_waiting(state: AttributionState, feedback: Feedback) -> None:
     assert feedback.decision_id is not None
     others = state.awaited[feedback.decision_id]
-    others.pop(0)
+    others.remove(feedback.seq)
     if not others:
         del state.awaited[feedback.decision_id]
 

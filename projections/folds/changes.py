@@ -1,4 +1,4 @@
-"""What a fold asks of a sink: rows to put, columns to patch, rows to drop, coalesced over a batch of events."""
+"""What a fold asks of a sink: rows to put, patch or drop, people to erase, coalesced over a batch of events."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -36,14 +36,23 @@ class Drop:
     key: Key
 
 
-Change = Put | Patch | Drop
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """Every row goes that is about a person, or names them."""
+
+    table: Table
+    user_id: str
+
+
+Change = Put | Patch | Drop | Erase
 
 
 @dataclass(slots=True)
 class TableBatch:
-    """The net effect of a batch on one table: drop first, then put, then patch."""
+    """The net effect of a batch on one table: erase and drop first, then put, then patch."""
 
     table: Table
+    erased: dict[str, None] = field(default_factory=dict)
     drops: dict[Key, None] = field(default_factory=dict)
     puts: dict[Key, Row] = field(default_factory=dict)
     patches: dict[Key, dict[str, Value]] = field(default_factory=dict)
@@ -57,6 +66,10 @@ class TableBatch:
             self.puts.pop(change.key, None)
             self.patches.pop(change.key, None)
             self.drops[change.key] = None
+        elif isinstance(change, Erase):
+            # Patches of their rows may stay: they find nothing any more.
+            self.puts = {key: row for key, row in self.puts.items() if not names(self.table, row, change.user_id)}
+            self.erased[change.user_id] = None
         elif change.key in self.puts:
             self.puts[change.key] = patched(self.table, self.puts[change.key], change.values)
         else:
@@ -84,6 +97,11 @@ def collect(batches: dict[str, TableBatch], changes: Iterable[Change], store: St
 def key_of(table: Table, row: Row) -> Key:
     """The key columns of a row."""
     return row[: table.key_width]
+
+
+def names(table: Table, row: Row, user_id: str) -> bool:
+    """Whether a row goes with a person."""
+    return table.erased_by is not None and row[table.position(table.erased_by)] == user_id
 
 
 def patched(table: Table, row: Row, values: Mapping[str, Value]) -> Row:

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 from contracts.envelope import Malformed
 from contracts.events.admin import DeadLetterSkipped
-from projections.folds.attribution import Step
+from contracts.events.registry import person_on
+from contracts.reasons import DECISION_NEVER_CAME
+from projections.folds.attribution import WAIT_WINDOW_US, Step
 from projections.folds.changes import Change, Patch, Put
 from projections.folds.tables import DEAD_LETTERS
 from projections.folds.text import canonical_json
@@ -13,7 +15,9 @@ from projections.folds.text import canonical_json
 def fold_dead_letters(step: Step) -> Iterable[Change]:
     """The rows of a step's dead letters; keeps no state."""
     for dead in step.dead:
-        yield _row(dead, step.recorded_us)
+        # The end of its wait, not the event that happened to show it: somebody else's may be erased one day.
+        waited = dead.reason == DECISION_NEVER_CAME
+        yield _row(dead, dead.recorded_us + WAIT_WINDOW_US if waited else step.recorded_us)
     if step.entry is not None and isinstance(step.entry.event, DeadLetterSkipped):
         skipped = {"skipped_by": step.entry.actor, "skipped_at": step.entry.occurred_us}
         yield Patch(DEAD_LETTERS, (step.entry.event.seq,), skipped)
@@ -27,6 +31,7 @@ def _row(dead: Malformed, found_us: int) -> Put:
         (
             dead.seq,
             _text(raw.subject),
+            person_on(raw.subject),
             dead.reason,
             dead.detail,
             headers,

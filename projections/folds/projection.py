@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from contracts.envelope import Entry, Malformed
+from contracts.events.admin import UserErasureRequested
 from projections.folds.administration import fold_administration
-from projections.folds.attribution import AttributionState, Step, attribute
+from projections.folds.attribution import AttributionState, Step, attribute, forget
 from projections.folds.catalog import CatalogState, fold_catalog
-from projections.folds.changes import Change
+from projections.folds.changes import Change, Erase
 from projections.folds.dead_letters import fold_dead_letters
 from projections.folds.decisions import DecisionsState, fold_decisions
 from projections.folds.learning import LearningState, learn, stats_changes
@@ -19,7 +20,7 @@ from projections.folds.people import PeopleState, fold_people
 from projections.folds.policies import PoliciesState, fold_policies
 from projections.folds.reactions import fold_reactions
 from projections.folds.signals import SignalsState, fold_signals
-from projections.folds.tables import Store
+from projections.folds.tables import TABLES, Store
 
 FOLD_VERSION = 2
 
@@ -43,6 +44,11 @@ def advance(state: State, item: Entry | Malformed) -> tuple[Step, list[Change]]:
 
     `state` is consumed. A message at or below `state.seq` has been folded already: its step is empty.
     """
+    step, changes = _advance(state, item)
+    return step, changes + _erase(state, step)
+
+
+def _advance(state: State, item: Entry | Malformed) -> tuple[Step, list[Change]]:
     if item.seq <= state.seq:
         return Step(item.seq, item.recorded_us), []
     state.seq = item.seq
@@ -58,14 +64,25 @@ def advance(state: State, item: Entry | Malformed) -> tuple[Step, list[Change]]:
 
 def fold(state: State, item: Entry | Malformed) -> tuple[Step, list[Change]]:
     """Fold one message into the whole `state` (which is consumed), with the changes of every table."""
-    step, changes = advance(state, item)
+    step, changes = _advance(state, item)
     changes += fold_decisions(state.decisions, step)
     changes += fold_reactions(step)
     changes += fold_signals(state.signals, step)
     changes += fold_people(state.people, step)
     changes += fold_administration(step)
     changes += fold_dead_letters(step)
-    return step, changes
+    return step, changes + _erase(state, step)
+
+
+def _erase(state: State, step: Step) -> list[Change]:
+    """Un-learn whom a step erases and drop their rows: what is left is the fold of a log that never held them."""
+    if step.entry is None or not isinstance(step.entry.event, UserErasureRequested):
+        return []
+    user_id = step.entry.event.user_id
+    forget(state.attribution, user_id)
+    for theirs in (state.learning.people, state.decisions.counts, state.signals.observed, state.people.people):
+        theirs.pop(user_id, None)
+    return [Erase(table, user_id) for table in TABLES if table.erased_by is not None]
 
 
 def kept(changes: Iterable[Change], store: Store) -> list[Change]:

@@ -20,6 +20,8 @@ BOTH: frozenset[Store] = SQLITE | DUCKDB
 class Table:
     """A table's name, columns in order, key columns, stores; `person` is the column that names whom a row is about.
 
+    `names_person` is the one where a row that is the system's own may name somebody; it goes when they are erased too.
+
     `names` are the columns' names in order; the key is the first `key_width` of them. There is one object a table, so
     tables compare by identity.
     """
@@ -29,6 +31,7 @@ class Table:
     key: tuple[str, ...]
     stores: frozenset[Store]
     person: str | None = None
+    names_person: str | None = None
     append: bool = False
     indexes: tuple[tuple[str, ...], ...] = ()
     names: tuple[str, ...] = field(init=False, repr=False)
@@ -42,6 +45,11 @@ class Table:
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "key_width", len(self.key))
         object.__setattr__(self, "_positions", {name: position for position, name in enumerate(names)})
+
+    @property
+    def erased_by(self) -> str | None:
+        """The column whose rows go with a person, None when no row names anybody."""
+        return self.person or self.names_person
 
     def position(self, column: str) -> int:
         """Where a column stands in a row."""
@@ -205,11 +213,12 @@ SAVED_QUERIES = Table(
 ADMIN_ACTIONS = Table(
     "admin_actions",
     _columns(
-        seq="integer", event_id="text", type="text", actor="text", subject="text", reason="text", body="json",
-        occurred_at="time", recorded_at="time",
+        seq="integer", event_id="text", type="text", actor="text", subject="text", user_id="text", reason="text",
+        body="json", occurred_at="time", recorded_at="time",
     ),
     key=("seq",),
     stores=BOTH,
+    names_person="user_id",
     indexes=(("type", "seq"), ("type", "actor", "seq")),
     append=True,
 )  # fmt: skip
@@ -217,11 +226,12 @@ ADMIN_ACTIONS = Table(
 DEAD_LETTERS = Table(
     "dead_letters",
     _columns(
-        seq="integer", subject="text", reason="text", detail="text", headers="json", data="bytes",
+        seq="integer", subject="text", user_id="text", reason="text", detail="text", headers="json", data="bytes",
         recorded_at="time", found_at="time", skipped_by="text", skipped_at="time",
     ),
     key=("seq",),
     stores=SQLITE,
+    names_person="user_id",
 )  # fmt: skip
 
 REPLAYS = Table(
@@ -233,6 +243,7 @@ REPLAYS = Table(
     ),
     key=("replay_id",),
     stores=SQLITE,
+    names_person="user_id",
 )  # fmt: skip
 
 TABLES: tuple[Table, ...] = (

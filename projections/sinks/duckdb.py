@@ -207,6 +207,8 @@ class DuckdbSink:
 
     def _write(self, batch: TableBatch) -> None:
         table = batch.table
+        for user_id in batch.erased:
+            self._writer.execute(f'DELETE FROM {table.name} WHERE "{table.erased_by}" = ?', [user_id])
         old = [key for key in batch.puts if not table.append or key[0] <= self._seq]
         if old or batch.drops:
             gone = {**batch.drops, **dict.fromkeys(old)}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from projections.checkpoint import Checkpoint
-from projections.folds.changes import Change, Drop, Key, Put, Row, TableBatch, key_of, patched
+from projections.folds.changes import Change, Drop, Erase, Key, Put, Row, TableBatch, key_of, names, patched
 from projections.folds.digest import of_person
 from projections.folds.tables import TABLES, Store, Table, tables_of
 from projections.sinks.digests import Digests, digests_of
@@ -28,6 +28,8 @@ class MemorySink:
             rows = self._rows.get(batch.table.name)
             if rows is None:
                 continue
+            for user_id in batch.erased:
+                _erase(batch.table, rows, user_id)
             for key in batch.drops:
                 rows.pop(key, None)
             rows.update(batch.puts)
@@ -44,6 +46,8 @@ class MemorySink:
                 rows[key_of(change.table, change.row)] = change.row
             elif isinstance(change, Drop):
                 rows.pop(change.key, None)
+            elif isinstance(change, Erase):
+                _erase(change.table, rows, change.user_id)
             elif change.key in rows:
                 rows[change.key] = patched(change.table, rows[change.key], change.values)
 
@@ -64,3 +68,8 @@ class MemorySink:
     def digests(self, user_id: str | None = None) -> dict[str, str]:
         """The digest of each table."""
         return self.proof(user_id).tables
+
+
+def _erase(table: Table, rows: dict[Key, Row], user_id: str) -> None:
+    for key in [key for key, row in rows.items() if names(table, row, user_id)]:
+        del rows[key]

@@ -162,6 +162,10 @@ def _rows(connection: sqlite3.Connection, table: Table, user_id: str | None, ord
 def _write(connection: sqlite3.Connection, batch: TableBatch) -> None:
     table = batch.table
     where = " AND ".join(f"{quoted(column)} = ?" for column in table.key)
+    if batch.erased:
+        assert table.erased_by is not None
+        people = [(user_id,) for user_id in batch.erased]
+        connection.executemany(f"DELETE FROM {table.name} WHERE {quoted(table.erased_by)} = ?", people)
     if batch.drops:
         connection.executemany(f"DELETE FROM {table.name} WHERE {where}", batch.drops)
     if batch.puts:

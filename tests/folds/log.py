@@ -9,7 +9,7 @@ import numpy as np
 
 from contracts.codec import Decoder, as_recorded, encode, encode_signed
 from contracts.envelope import Message, Recorded
-from contracts.events.admin import BanditReset
+from contracts.events.admin import BanditReset, UserErasureRequested
 from contracts.events.base import Event, SignedEvent
 from contracts.events.person import FeedbackReceived, SignalObserved, TipScored
 from contracts.feature_sets import CURRENT
@@ -17,7 +17,7 @@ from contracts.rewards import Action
 from contracts.signing import Signer, Trust
 from contracts.times import DAY_US, HOUR_US, SECOND_US, parse_time
 from projections.folds.attribution import Step
-from projections.folds.changes import Change, Drop, Key, Put, Row, TableBatch, key_of, patched
+from projections.folds.changes import Change, Drop, Erase, Key, Put, Row, TableBatch, key_of, names, patched
 from projections.folds.digest import hexadecimal, of_person, rows_digest
 from projections.folds.learning import Person
 from projections.folds.projection import State, fold
@@ -99,6 +99,7 @@ class Log:
                 "context": {},
                 "candidates": list(candidates),
                 "propensity": 0.5,
+                "model_seq": self.seq,
                 "occurred_at": self.now_us,
                 "external": external,
                 **ours,
@@ -151,6 +152,10 @@ class Log:
         """Append the reset of a person."""
         return self.admin(BanditReset(user_id=user))
 
+    def erase(self, user: str = "ann", erasure_id: str | None = None) -> Step:
+        """Append the request to erase a person."""
+        return self.admin(UserErasureRequested(user_id=user), event_id=erasure_id)
+
     def rows(self, table: str) -> list[dict[str, Any]]:
         """A table's rows by column name, in order of their keys."""
         names = BY_NAME[table].names
@@ -188,6 +193,8 @@ def apply(tables: Tables, changes: Iterable[Change]) -> None:
             rows[key_of(change.table, change.row)] = well_typed(change.table, change.row)
         elif isinstance(change, Drop):
             rows.pop(change.key, None)
+        elif isinstance(change, Erase):
+            erase(change.table, rows, change.user_id)
         elif change.key in rows:
             rows[change.key] = well_typed(change.table, patched(change.table, rows[change.key], change.values))
 
@@ -196,12 +203,20 @@ def apply_batches(tables: Tables, batches: Iterable[TableBatch]) -> None:
     """Do what coalesced changes say, in the order a sink does: drops, puts, patches."""
     for batch in batches:
         rows = tables[batch.table.name]
+        for user_id in batch.erased:
+            erase(batch.table, rows, user_id)
         for key in batch.drops:
             rows.pop(key, None)
         rows.update(batch.puts)
         for key, values in batch.patches.items():
             if key in rows:
                 rows[key] = patched(batch.table, rows[key], values)
+
+
+def erase(table: Table, rows: dict[Key, Row], user_id: str) -> None:
+    """Take out the rows that go with a person."""
+    for key in [key for key, row in rows.items() if names(table, row, user_id)]:
+        del rows[key]
 
 
 def fold_all(records: Iterable[Recorded]) -> tuple[State, Tables]:

@@ -26,7 +26,7 @@ def test_every_signed_event_is_an_action_of_its_actor(log: Log) -> None:
     assert log.rows("admin_actions") == [
         {
             "seq": 1, "event_id": "a1", "type": "tipstream.policy.promoted.v1", "actor": "ada é",
-            "subject": "tips.admin.policy.promoted.linucb", "reason": "it wins",
+            "subject": "tips.admin.policy.promoted.linucb", "user_id": None, "reason": "it wins",
             "body": '{"params":{"alpha":0.5},"policy":"linucb","reason":"it wins"}', "occurred_at": log.now_us,
             "recorded_at": log.now_us,
         }
@@ -111,7 +111,7 @@ def test_a_malformed_message_is_kept_with_its_reason_and_bytes_and_folding_goes_
     log.feedback("done")
     assert log.rows("dead_letters") == [
         {
-            "seq": 1, "subject": "tips.feedback.helpful.ann", "reason": reasons.NOT_JSON,
+            "seq": 1, "subject": "tips.feedback.helpful.ann", "user_id": "ann", "reason": reasons.NOT_JSON,
             "detail": log.rows("dead_letters")[0]["detail"], "headers": '{"X-Any":"thing"}',
             "data": b"\xff\x00not json", "recorded_at": log.now_us, "found_at": log.now_us, "skipped_by": None,
             "skipped_at": None,
