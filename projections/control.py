@@ -26,9 +26,17 @@ class Digest(msgspec.Struct, tag_field="op", tag="digest"):
 
 
 class Switch(msgspec.Struct, tag_field="op", tag="switch"):
-    """Make another version the live one, once it has caught up."""
+    """Make another version the live one, once it has caught up; `alone` deletes all others, the way back too."""
 
     version: int
+    alone: bool = False
+
+
+class Forget(msgspec.Struct, tag_field="op", tag="forget"):
+    """Let go of what is kept of a person beside the projection, once the event at `seq`, their erasure, is folded."""
+
+    user_id: str
+    seq: int
 
 
 class View(msgspec.Struct, tag_field="op", tag="view"):
@@ -67,7 +75,7 @@ class Piece(msgspec.Struct, tag_field="op", tag="piece"):
     number: int
 
 
-Question = Status | Digest | Switch | View | Report | Sql | Schema | Piece
+Question = Status | Digest | Switch | Forget | View | Report | Sql | Schema | Piece
 _questions = msgspec.json.Decoder(Question)
 
 

@@ -8,10 +8,12 @@ from typing import Protocol
 import orjson
 
 from contracts.envelope import Recorded
-from contracts.events.admin import QuerySaved, ReplayRequested, SqlExecuted
-from contracts.subjects import person_filters
+from contracts.events.admin import QuerySaved, ReplayRequested, SqlExecuted, UserErasureRequested
+from contracts.events.person import TipScored
+from contracts.subjects import build, person_filters
 from projections.continuity import StreamRange
 
+REQUESTS = UserErasureRequested.SUBJECT.format(user_id="*")
 REPLAYS_ASKED = ReplayRequested.SUBJECT.format(replay_id="*")
 QUOTING = {"statements": SqlExecuted.SUBJECT, "saved_queries": QuerySaved.SUBJECT.format(query_id="*")}
 KINDS = {"feedback": "feedback", "signal": "signals", "scored": "decisions", "shadow": "shadow_decisions"}
@@ -69,6 +71,21 @@ async def about(bus: Bus, user_id: str, *, upto: int) -> AsyncIterator[Recorded]
         for recorded in batch:
             if _object(recorded).get("user_id") == user_id:
                 yield recorded
+
+
+async def made_before(bus: Bus, user_id: str, seq: int, *, upto: int) -> AsyncIterator[int]:
+    """The decisions of a person that stand after a sequence and were made from what had been folded before it."""
+    async for batch in bus.read(seq, upto=upto, subjects=[build(TipScored.SUBJECT, {"user_id": user_id})]):
+        for recorded in batch:
+            body = _object(recorded)
+            known = body.get("model_seq", 0)
+            if not body.get("external") and isinstance(known, int) and known < seq:
+                yield recorded.seq
+
+
+def erasure_subject(erasure_id: str) -> str:
+    """Where the worker tells how far an erasure is: core NATS, outside the log."""
+    return f"tipstream.progress.erase.{erasure_id}"
 
 
 def kind_of(subject: str) -> str:

@@ -9,7 +9,7 @@ import base64
 import dataclasses
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -19,6 +19,7 @@ from projections.checkpoint import StreamState
 from projections.control import (
     BadQuestion,
     Digest,
+    Forget,
     Piece,
     Question,
     Report,
@@ -38,6 +39,7 @@ from projections.sql.records import File, Form, Result, SqlError
 
 MOST_ROWS = 100_000
 SWITCH_S = 600.0
+FORGET_S = 30.0
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,7 @@ class Door(Protocol):
 
 
 MakeDoor = Callable[[DuckdbSink], Door]
+LetGo = Callable[[str], Awaitable[None]]
 
 
 @dataclasses.dataclass(slots=True)
@@ -85,11 +88,22 @@ class Live:
 
 
 class Owner:
-    """Owns the files of one projection; `start`, then `run` until `stop`."""
+    """Owns the files of one projection; `start`, then `run` until `stop`.
 
-    def __init__(self, bus: Bus, versions: Versions, projection: str, *, make_door: MakeDoor | None = None) -> None:
+    `let_go` is called with a person who is erased, for what its process keeps of them beside the projection.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        versions: Versions,
+        projection: str,
+        *,
+        make_door: MakeDoor | None = None,
+        let_go: LetGo | None = None,
+    ) -> None:
         self.projection = projection
-        self._bus, self._versions, self._make_door = bus, versions, make_door
+        self._bus, self._versions, self._make_door, self._let_go = bus, versions, make_door, let_go
         self._live: Live | None = None
         self._pieces = Pieces()
         self._previous: int | None = None
@@ -137,8 +151,10 @@ class Owner:
         match question:
             case Digest(user_id):
                 return await self._digest(user_id)
-            case Switch(version):
-                return await self._switch(version)
+            case Switch(version, alone):
+                return await self._switch(version, alone=alone)
+            case Forget(user_id, seq):
+                return await self._forget(user_id, seq)
             case View(name, limit):
                 return await self._view(name, limit)
             case Report(name, parameters, limit):
@@ -212,12 +228,22 @@ class Owner:
             return {"outcome": problem.outcome, "error": str(problem), "position": problem.position}
         return {**dataclasses.asdict(file), "content": base64.b64encode(file.content).decode()}
 
-    async def _switch(self, number: int) -> dict[str, Any]:
+    async def _forget(self, user_id: str, seq: int) -> dict[str, Any]:
+        async with asyncio.timeout(FORGET_S):
+            await self.live.projector.wait_for(seq)
+            if self._let_go is not None:
+                await self._let_go(user_id)
+        return await self._status()
+
+    async def _switch(self, number: int, *, alone: bool) -> dict[str, Any]:
         async with self._switching:
             if number != self.live.version.number:
                 if number not in self._versions.numbers(self.projection):
                     raise NoSuchVersion(f"{self.projection} has no version {number}")
                 await self._switch_to(number)
+            if alone:
+                self._versions.keep_only(self.projection, number)
+                self._previous = None
         return await self._status()
 
     async def _switch_to(self, number: int) -> None:

@@ -54,6 +54,11 @@ class Pointers:
         assert pointer is not None
         return pointer
 
+    def forget_previous(self, projection: str) -> None:
+        """There is no way back any more."""
+        with closing(sqlite3.connect(self._path, timeout=BUSY_S, isolation_level=None)) as connection:
+            connection.execute("UPDATE pointers SET previous = NULL WHERE projection = ?", (projection,))
+
     def close(self) -> None:
         """Close what any thread has opened."""
         self._files.close()

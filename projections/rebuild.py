@@ -22,14 +22,14 @@ from contracts.errors import TipstreamError
 from contracts.events.admin import Projection, ReplayCompleted, ReplayRequested, ReplayResult, TableDigests
 from contracts.subjects import person_filters
 from contracts.times import SECOND_US
+from projections.beside import TELL_S, Progress, fold_beside, switch
 from projections.continuity import continuity
-from projections.control import ask
+from projections.eraser import Eraser
 from projections.folds.digest import combined
 from projections.folds.projection import State, fold
-from projections.owner import SWITCH_S
 from projections.replay import Word, events_upto, last_seq_of, progress_subject, tables_in, word_of
 from projections.sinks.memory import MemorySink
-from projections.sinks.versions import OpenVersion, Versions, proof_of
+from projections.sinks.versions import Versions
 from services.bootstrap import Bus, ensure_stream, load_signer, open_decoder
 from services.bus.jetstream import JetStreamBus
 from services.publishing import EventPublisher
@@ -37,41 +37,24 @@ from services.settings import Settings
 
 REQUESTS = "tips.admin.replay.>"
 SOURCE = "/tipstream/replayer"
-TELL_S = 0.25
-SWITCH_SLACK_S = 30.0
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Progress:
-    """How far the projection at hand is; told over core NATS a few times a second."""
+class ReplayProgress(Progress):
+    """How far a replay is: also which projection of how many, and the results so far."""
 
-    steps: int
+    steps: int = 0
     results: list[ReplayResult] = field(default_factory=list)
-    projection: str = ""
-    phase: str = "starting"
-    events: int = 0
-    total: int = 0
-    began: float = field(default_factory=monotonic)
-
-    def begin(self, projection: str, phase: str, total: int = 0) -> None:
-        self.projection, self.phase, self.events, self.total = projection, phase, 0, total
-        self.began = monotonic()
 
     def report(self) -> dict[str, Any]:
-        """The figures: which projection of how many, events, rate and the seconds that remain, results so far."""
-        rate = self.events / max(monotonic() - self.began, 1e-3)
-        left = (self.total - self.events) / rate if rate and self.total else None
+        """The figures with step, steps and results."""
         return {
-            "projection": self.projection,
-            "phase": self.phase,
+            # A class with slots is made twice, so `super()` would not find itself.
+            **Progress.report(self),
             "step": min(len(self.results) + 1, self.steps),
             "steps": self.steps,
-            "events": self.events,
-            "total": self.total,
-            "events_per_s": rate,
-            "remaining_s": left,
             "results": [result.model_dump(mode="json") for result in self.results],
         }
 
@@ -87,7 +70,7 @@ class Replay:
         self._bus = bus
         self._request = request
         self._versions = Versions(settings.home)
-        self._progress = Progress(len(request.projections))
+        self._progress = ReplayProgress(steps=len(request.projections))
         self._events = 0
 
     async def run(self) -> ReplayCompleted:
@@ -142,14 +125,9 @@ class Replay:
 
     async def _back(self, projection: Projection, version: int, live: int) -> ReplayResult:
         self._progress.begin(projection, "switching back")
-        seq = await self._switch(projection, version)
+        seq = await switch(self._bus, projection, version)
         note = f"back from version {live}"
         return ReplayResult(projection=projection, version=version, upto_seq=seq, switched=True, note=note)
-
-    async def _switch(self, projection: Projection, version: int) -> int:
-        """Have the owner switch, which may take it long; where the version stands then."""
-        answer = await ask(self._bus, projection, "switch", version=version, within=SWITCH_S + SWITCH_SLACK_S)
-        return int(answer["seq"])
 
     async def _replay(self, projection: Projection, bound: int | None, *, full: bool) -> ReplayResult:
         self._progress.begin(projection, "asking the live one for its digest")
@@ -163,7 +141,8 @@ class Replay:
             tables = await self._fold_person(projection, self._request.user_id, upto, compared)
             digest = combined(tables.items())
         else:
-            version, tables = await self._fold(projection, upto)
+            version, tables = await fold_beside(self._bus, self._versions, projection, upto, self._progress)
+            self._events += await events_upto(self._bus, upto)
             digest = combined(tables.items())
             note = _note(bound, live, equal=digest == compared, full=full)
         result = ReplayResult(
@@ -182,39 +161,8 @@ class Replay:
         if note:
             return result
         self._progress.begin(projection, "switching")
-        await self._switch(projection, version)
+        await switch(self._bus, projection, version)
         return result.model_copy(update={"switched": True})
-
-    async def _fold(self, projection: Projection, upto: int) -> tuple[int, dict[str, str]]:
-        """Fold a new version up to and with `upto`; its number and tables' digests. A version that fails is deleted."""
-        self._progress.begin(projection, "folding", upto)
-        number = self._versions.next_number(projection)
-        try:
-            opened = self._versions.open(projection, number)
-            try:
-                tables = await self._fold_into(opened, upto)
-            finally:
-                opened.close()
-        except BaseException:
-            self._versions.drop(projection, number)
-            raise
-        self._events += await events_upto(self._bus, upto)
-        return number, tables
-
-    async def _fold_into(self, opened: OpenVersion, upto: int) -> dict[str, str]:
-        projector = opened.projector(self._bus)
-        folding = asyncio.create_task(projector.run(upto=upto), name=f"fold {opened.projection}")
-        try:
-            while not folding.done():
-                self._progress.events = projector.state.seq
-                await asyncio.wait({folding}, timeout=TELL_S)
-        finally:
-            # The files are closed next: nothing may write to them any more.
-            folding.cancel()
-            await asyncio.wait({folding})
-        folding.result()
-        self._progress.begin(opened.projection, "taking its digest", upto)
-        return (await asyncio.to_thread(proof_of, opened, projector)).tables
 
     async def _fold_person(self, projection: Projection, user_id: str, upto: int, live: str | None) -> dict[str, str]:
         """The digests of one person's rows by table, folded in memory from what is about them.
@@ -266,10 +214,25 @@ class Replayer:
         self._bus = bus
         self._settings = settings
         self._publisher = EventPublisher(bus, load_signer(settings), source=SOURCE)
+        self._working = asyncio.Lock()
 
     async def run(self) -> None:
-        """For ever: first what was left undone, then what comes."""
+        """For ever: first what was left undone, then what comes; erasures beside it."""
         decoder = await ensure_stream(self._bus, self._settings)
+        eraser = Eraser(self._bus, self._settings, self._publisher, self._working)
+        both = {
+            asyncio.create_task(self._replay(decoder), name="replays"),
+            asyncio.create_task(eraser.run(decoder), name="erasures"),
+        }
+        try:
+            ended, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            ended.pop().result()
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.wait(both)
+
+    async def _replay(self, decoder: Decoder) -> None:
         end = (await self._bus.info()).last_seq
         seen: set[str] = set()
         undone: dict[str, tuple[ReplayRequested, str]] = {}
@@ -296,7 +259,8 @@ class Replayer:
                     yield item.event, item.actor or "system"
 
     async def _carry_out(self, request: ReplayRequested, actor: str) -> None:
-        completed = await Replay(self._bus, self._settings, request).run()
+        async with self._working:
+            completed = await Replay(self._bus, self._settings, request).run()
         await self._publisher.publish_signed(completed, actor=actor, event_id=f"{request.replay_id}-completed")
         report = {"phase": "completed", "completed": completed.model_dump(mode="json")}
         await self._bus.tell(progress_subject(request.replay_id), orjson.dumps(report))

@@ -84,7 +84,7 @@ class Scorer:
                 await mine.close()
 
     async def _fold(self, bus: Bus) -> None:
-        owner = Owner(bus, Versions(self.settings.home), PROJECTION)
+        owner = Owner(bus, Versions(self.settings.home), PROJECTION, let_go=self.delivery.let_go)
         await owner.start()
         owning = asyncio.create_task(owner.run(), name="own the scorer's state")
         draining = asyncio.create_task(self.delivery.drain(), name="drain the outbox")

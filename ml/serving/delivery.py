@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from contracts.envelope import Message, Recorded
+from contracts.events.person import TipScored
+from contracts.subjects import build
 from ml.serving.outbox import Outbox, OutboxBroken, Waiting
 from services.bus.errors import BusClosed, BusUnavailable, PublishRefused
 from services.bus.stream import Ack, StreamInfo
@@ -63,6 +65,7 @@ class Delivery:
         self._disk = ThreadPoolExecutor(1, "outbox")
         self._writing = asyncio.Lock()
         self._batch: Batch | None = None
+        self._delivering: set[asyncio.Future[None]] = set()
         self._filled, self._empty = asyncio.Event(), asyncio.Event()
         (self._filled if len(outbox) else self._empty).set()
 
@@ -76,6 +79,25 @@ class Delivery:
 
         Raises PublishRefused, OutboxBroken, and BusUnavailable when what its id stands for cannot be read.
         """
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._delivering.add(ended)
+        try:
+            return await self._deliver(decision_id, message)
+        finally:
+            ended.set_result(None)
+            self._delivering.discard(ended)
+
+    async def let_go(self, user_id: str) -> None:
+        """Return once every decision made before is in the stream, and nothing of this person is left on disk here.
+
+        Raises OutboxBroken.
+        """
+        if self._delivering:
+            await asyncio.wait(set(self._delivering))
+        await self._empty.wait()
+        await self._on_disk(lambda: self.outbox.forget(build(TipScored.SUBJECT, {"user_id": user_id})))
+
+    async def _deliver(self, decision_id: str, message: Message) -> Delivered:
         if self.connected and len(self.outbox):
             with suppress(TimeoutError):
                 async with asyncio.timeout(SETTLE_S):

@@ -111,6 +111,17 @@ class Outbox:
         self._ids.discard(waiting.decision_id)
         self.refused += 1
 
+    def forget(self, subject: str) -> None:
+        """Delete what is put aside under a subject, and every byte of what was ever deleted. Raises OutboxBroken."""
+        self._change(("DELETE FROM refused WHERE subject = ?", [(subject,)]))
+        try:
+            self.refused = self._db.execute("SELECT count(*) FROM refused").fetchone()[0]
+            # Rewrites the file without its free pages, and the log beside it, where both still hold old rows.
+            self._db.execute("VACUUM")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise OutboxBroken(self.path, error) from error
+
     def close(self) -> None:
         """Close the file; what waits is found again at the next start."""
         self._db.close()

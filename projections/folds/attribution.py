@@ -136,13 +136,14 @@ def attribute(state: AttributionState, item: Entry | Malformed) -> Step:
     if isinstance(event, TipScored):
         _decide(state, step, item, event)
         return step
+    if isinstance(event, UserErasureRequested):
+        _begin_erasure(state, step, item, event)
+        return step
     if _repeated(state, item):
         return step
     step.entry = item
     if isinstance(event, FeedbackReceived):
         _react(state, step, item, event)
-    elif isinstance(event, UserErasureRequested):
-        _begin_erasure(state, step, item, event)
     elif isinstance(event, UserErased):
         state.erasing.pop(event.erasure_id, None)
         state.erased[event.erasure_id] = None
@@ -163,11 +164,10 @@ def forget(state: AttributionState, user_id: str) -> None:
 
 
 def _begin_erasure(state: AttributionState, step: Step, entry: Entry, event: UserErasureRequested) -> None:
-    if entry.event_id in state.erasing or entry.event_id in state.erased:
-        # A copy, which `commands` no longer knows: it must not take what has come since.
-        step.entry = None
-    else:
+    # A copy, published again, must not take what has come since; `commands` would not know the original any more.
+    if entry.event_id not in state.erasing and entry.event_id not in state.erased:
         state.erasing[entry.event_id] = (_mark(event.user_id), entry.seq)
+        step.entry = entry
 
 
 def _is_stale(state: AttributionState, event: TipScored) -> bool:

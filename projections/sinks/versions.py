@@ -4,6 +4,7 @@
 """
 
 import re
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -98,7 +99,21 @@ class Versions:
     def drop(self, projection: str, version: int) -> None:
         """Delete the files of a version that is not live."""
         for path in self.folder.glob(f"{projection}-v{version}.*"):
-            path.unlink(missing_ok=True)
+            if path.is_dir():
+                # What DuckDB could not hold in memory.
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    def keep_only(self, projection: str, version: int) -> None:
+        """Delete every other version, also what was set aside or left half written; nothing leads back."""
+        self._pointers.forget_previous(projection)
+        for number in self.numbers(projection):
+            if number != version:
+                self.drop(projection, number)
+        for pattern in (f"{projection}-v*.damaged", f".{projection}-v*.draft"):
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
 
     def drop_old(self, projection: str) -> None:
         """Delete the versions that neither the pointer nor one step back leads to, and that are older than both."""

@@ -32,7 +32,8 @@ def left(log: Log, user: str, request: int, receipt: int) -> list[Recorded]:
             return False
         stale = recorded.subject.startswith("tips.scored") and recorded.seq < receipt
         body = orjson.loads(recorded.data) if stale else {}
-        return recorded.seq <= request or (stale and not body["external"] and body["model_seq"] < request)
+        again = recorded.seq < receipt and recorded.data == log.records[request - 1].data
+        return recorded.seq <= request or again or (stale and not body["external"] and body["model_seq"] < request)
 
     return [recorded for recorded in log.records if not goes(recorded)]
 
@@ -52,10 +53,10 @@ def asks_for_replays(user: str) -> Act:
 
 ALONE = by_themselves() | pauses | months
 OTHERS = admin | skips | malformed | copies | st.sampled_from(USERS).map(asks_for_replays)
-LIVES = st.lists(ALONE | ALONE | OTHERS, max_size=25)
+LIVES = st.lists(ALONE | ALONE | OTHERS, max_size=12)
 
 
-@given(stories(ALONE | ALONE | OTHERS, max_size=40), st.sampled_from(USERS), LIVES, LIVES, st.data())
+@given(stories(ALONE | ALONE | OTHERS, max_size=25), st.sampled_from(USERS), LIVES, LIVES, st.data())
 @thorough
 def test_after_an_erasure_the_live_fold_is_that_of_the_log_that_is_left(
     log: Log, user: str, between: list[Act], after: list[Act], data: st.DataObject

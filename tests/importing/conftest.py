@@ -7,7 +7,7 @@ import pytest
 
 from contracts.codec import Decoder
 from contracts.signing import NO_TRUST
-from projections.folds.changes import Drop, Key, Put, Row, key_of, patched
+from projections.folds.changes import Drop, Key, Patch, Put, Row, key_of, patched
 from projections.folds.projection import State, fold
 from projections.folds.tables import Table
 from services.bus.jetstream import JetStreamBus
@@ -36,7 +36,7 @@ async def _folded(bus: JetStreamBus | MemoryBus) -> Rows:
                     rows[key_of(change.table, change.row)] = change.row
                 elif isinstance(change, Drop):
                     del rows[change.key]
-                else:
+                elif isinstance(change, Patch):
                     rows[change.key] = patched(change.table, rows[change.key], change.values)
     return {
         table.name: {key: dict(zip(table.names, row, strict=True)) for key, row in rows.items()}

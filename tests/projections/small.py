@@ -76,6 +76,8 @@ class SmallSystem:
         finally:
             for projection in projections:
                 self.owners.pop(projection).stop()
+                # As when its process has gone: nobody answers.
+                self.bus._responders.pop(subject_of(projection))
             await asyncio.gather(*running)
 
     async def folded(self) -> None:

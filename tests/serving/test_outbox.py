@@ -158,3 +158,33 @@ async def test_without_a_place_to_keep_it_a_decision_is_not_served(scorer: Runni
     assert "neither logged nor kept" in answer.json()["detail"]
     # So that the scorer can end.
     nats_server.start()
+
+
+def test_nothing_of_a_person_is_left_on_disk_once_they_are_let_go(path: Path) -> None:
+    outbox = Outbox(path)
+    for name in ("user-goes", "user-stays"):
+        for number in range(20):
+            outbox.append(f"{name}{number}", Message(f"tips.scored.{name}", {MSG_ID: f"{name}{number}"}, b"{}"))
+        outbox.refuse(outbox.first(1)[0], "the stream says no")
+        outbox.remove(outbox.first(19))
+    files = [path, path.with_name(path.name + "-wal")]
+    assert any(b"user-goes" in file.read_bytes() for file in files)
+    outbox.forget("tips.scored.user-goes")
+    assert not any(b"user-goes" in file.read_bytes() for file in files)
+    assert outbox.refused == 1
+    outbox.append("d1", message(1))
+    assert Outbox(path).find("d1") == message(1)
+
+
+async def test_letting_go_waits_for_decisions_on_their_way(scorer: Running, nats_server: NatsServer) -> None:
+    delivery = scorer.scorer.delivery
+    nats_server.pause()
+    scoring = asyncio.create_task(scorer.score(user_id="ann"))
+    await until(lambda: bool(delivery._delivering))
+    letting_go = asyncio.create_task(delivery.let_go("ann"))
+    assert (await scoring)["logged"] is False
+    assert not letting_go.done(), "the decision waits in the outbox"
+    nats_server.resume()
+    await letting_go
+    assert len(delivery.outbox) == 0
+    assert len(await decisions_in(scorer.bus)) == 1
