@@ -12,7 +12,7 @@ import httpx
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.background import BackgroundTask
 from starlette.datastructures import Headers
-from starlette.responses import HTMLResponse, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, StreamingResponse
 
 from ml.registry.server import MOUNT
 from services.api.admin.actor import permitted, require
@@ -45,6 +45,12 @@ _NOT_RETURNED = HOP_BY_HOP | {"set-cookie", "server", "date"}
 # These run commands, call other hosts or keep other services' keys; MLflow lets whoever comes from loopback use them.
 _DENIED = ("assistant", "gateway", "invoke", "jobs", "webhooks")
 _ARTIFACTS = "mlflow-artifacts"
+# What its interface asks on every page and finds closed or absent: told that there is nothing, not with an error.
+_NOTHING: dict[str, object] = {
+    "ajax-api/3.0/mlflow/assistant/config": {"providers": {}, "projects": {}, "remote_access_allowed": False},
+    "ajax-api/3.0/mlflow/assistant/providers": {"providers": [], "resolved": None, "gateway_vendor_options": {}},
+    "ajax-api/2.0/mlflow/users/current": {},
+}
 # What MLflow's interface posts to read.
 _READS = re.compile(rb"/(search|search-datasets|get-latest-versions|batchGetInfos|metrics|graphql|ui-telemetry)$")
 # Spellings that a proxy and a server may read differently.
@@ -61,6 +67,8 @@ async def pass_on(path: str, request: Request, parts: PartsOf) -> Response:
     """Whatever MLflow answers. Raises Problem: 403 and 404 for what is not passed on, 413, 503 while MLflow is away."""
     if parts.settings.mlflow == "off":
         raise Problem(404, "Not Found", "MLflow is switched off (TIPSTREAM_MLFLOW=off)")
+    if request.method == "GET" and path in _NOTHING:
+        return JSONResponse(_NOTHING[path])
     raw: bytes = request.scope["raw_path"].partition(b"?")[0]
     limit = check_path(raw)
     asks = request.method == "POST" and limit == BODY_BYTES and _READS.search(raw) is not None

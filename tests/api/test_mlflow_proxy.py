@@ -115,6 +115,15 @@ async def test_what_runs_commands_or_calls_others_is_closed(proxy: Door, path: s
     assert answer.status_code == 403, answer.text
 
 
+async def test_what_the_interface_asks_on_every_page_is_told_that_there_is_nothing(proxy: Door) -> None:
+    assistant = "/admin/models/ajax-api/3.0/mlflow/assistant/config"
+    answer = await proxy.admin.get(assistant)
+    assert (answer.status_code, answer.json()["providers"]) == (200, {})
+    assert (await proxy.admin.put(assistant, json={})).status_code == 403
+    assert (await proxy.stranger.get(assistant)).status_code == 401
+    assert (await proxy.admin.get("/admin/models/ajax-api/2.0/mlflow/users/current")).json() == {}
+
+
 @pytest.mark.parametrize(
     "path",
     ["x/../y", "%2e%2e/x", "x/%2E%2E/assistant", "x%2fassistant", "x/%2F", "..%5cx", "x\\y", "%252e%252e/x", "x//y",

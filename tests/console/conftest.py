@@ -23,6 +23,9 @@ ARGUMENTS = (
 )  # fmt: skip
 PEOPLE, DAYS = 10, 8
 
+# A busy machine takes its time; what never comes fails all the same.
+expect.set_options(timeout=20_000)
+
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
@@ -43,7 +46,7 @@ def browser() -> Iterator[Browser]:
 def console(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     """`tipstream up --demo` with few people and a short history; tests use people and queries of their own."""
     home = tmp_path_factory.mktemp("console") / "home"
-    running = RunningSystem(home, "--demo", "--people", str(PEOPLE), "--days", str(DAYS))
+    running = RunningSystem(home, "--demo", "--people", str(PEOPLE), "--days", str(DAYS), mlflow="on")
     running.start()
     running.wait_folded()
     yield running

@@ -1,0 +1,68 @@
+"""The Models page: what is registered and promoted, and MLflow's own interface in its frame, behind the gate."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.console.visitors import Visitor
+from tests.system.running import RunningSystem
+
+# MLflow starts beside the rest, and behind it on a busy machine.
+START_MS = 240_000
+API = "/admin/models/api/2.0/mlflow"
+
+pytestmark = pytest.mark.timeout(400)
+
+
+def register(console: RunningSystem, name: str, card: str) -> None:
+    """A version with a card and the alias champion."""
+
+    def post(path: str, **body: object) -> dict[str, dict[str, dict[str, str]]]:
+        answer = console.admin.post(f"{API}/{path}", json=body)
+        assert answer.status_code == 200, answer.text
+        said: dict[str, dict[str, dict[str, str]]] = answer.json()
+        return said
+
+    run = post("runs/create", experiment_id="0", run_name="fit")["run"]["info"]
+    post("registered-models/create", name=name)
+    source = f"{run['artifact_uri']}/model"
+    post("model-versions/create", name=name, source=source, run_id=run["run_id"], description=card)
+    post("registered-models/alias", name=name, alias="champion", version="1")
+
+
+def test_mlflow_s_interface_opens_in_its_frame_and_its_address_can_be_shared(
+    admin: Visitor, console: RunningSystem
+) -> None:
+    page = admin.open("/admin/models")
+    frame = page.frame_locator("iframe[title=MLflow]")
+    expect(frame.get_by_role("heading", name="Registered Models")).to_be_visible(timeout=START_MS)
+    expect(page.get_by_text("Nothing was promoted yet")).to_be_visible()
+    frame.get_by_role("link", name="Experiments").first.click()
+    expect(page).to_have_url(re.compile("at=%2Fexperiments"))
+    page.goto(page.url)
+    expect(frame.get_by_role("heading", name="Experiments").first).to_be_visible()
+
+
+def test_a_version_is_listed_with_its_alias_and_opens_its_card(admin: Visitor, console: RunningSystem) -> None:
+    page = admin.open("/admin/models")
+    expect(page.locator("iframe[title=MLflow]")).to_be_attached(timeout=START_MS)
+    register(console, "tried", "## Made for a test\n\nIt knows nothing.")
+    row = page.get_by_role("row").filter(has_text="tried/1")
+    expect(row).to_contain_text("champion")
+    row.press("Enter")
+    expect(page.get_by_role("heading", name="Made for a test")).to_be_visible()
+    expect(page).to_have_url(re.compile("version=tried%2F1"))
+    assert admin.violations() == []
+
+
+def test_without_a_session_no_path_of_mlflow_answers(console: RunningSystem) -> None:
+    for method, path in (
+        ("GET", "/"),
+        ("GET", "/static-files/favicon.ico"),
+        ("POST", "/ajax-api/2.0/mlflow/runs/search"),
+    ):
+        answer = console.api.request(method, f"/admin/models{path}", headers={"Authorization": ""})
+        assert answer.status_code == 401, path
+    page = console.api.get("/admin/models/", headers={"Authorization": "", "Accept": "text/html"})
+    assert (page.status_code, page.headers["location"]) == (303, "/login?next=/admin/models/")
