@@ -4,6 +4,7 @@ It stands before routing, so that a page, a socket, a proxied path and a route t
 closed. What a request may do beyond being let in is asked by each route (`services/api/admin/actor.py`).
 """
 
+from time import time
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -16,13 +17,14 @@ from services.accounts.accounts import ADMIN, Accounts
 from services.accounts.identity import Identity
 from services.accounts.roles import ROLES
 from services.accounts.tickets import Tickets
+from services.accounts.visitors import DAY_S, LONGEST_DAYS, Visitor, visitor_from
 from services.auth import CHALLENGE, caller_of
 from services.problems import Problem
 
 SESSION_COOKIE, SESSION = "tipstream_session", "session"
 VISITOR_COOKIE, VISITOR = "tipstream_visitor", "visitor"
 SESSION_COOKIE_S = 7 * 24 * 3600
-VISITOR_COOKIE_S = 24 * 3600
+VISITOR_COOKIE_S = LONGEST_DAYS * DAY_S
 OPEN = frozenset({"/", "/login", "/api/health", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"})
 # Code, styles and fonts that are the same for everybody, and the public routes, which ask for their key themselves.
 OPEN_BELOW = ("/v1/", "/static-offline-docs/")
@@ -95,9 +97,10 @@ def identity_of(headers: Headers, state: Any) -> Identity | None:
     return None if token is None else accounts.session(token)
 
 
-def visitor_of(headers: Headers, tickets: Tickets) -> str | None:
-    """What the tips page's own cookie says, None without a valid one."""
-    return tickets.read(VISITOR, _cookie(headers, VISITOR_COOKIE), VISITOR_COOKIE_S)
+def visitor_of(headers: Headers, tickets: Tickets) -> Visitor | None:
+    """Whom the tips page's own cookie names, None without a valid one and when its link has expired."""
+    visitor = visitor_from(tickets.read(VISITOR, _cookie(headers, VISITOR_COOKIE), VISITOR_COOKIE_S))
+    return visitor if visitor is not None and visitor.may_stay(time()) else None
 
 
 def _cookie(headers: Headers, name: str) -> str | None:

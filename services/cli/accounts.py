@@ -1,4 +1,4 @@
-"""The commands for who may come in: accounts and keys, changed in HOME itself, whether Tipstream runs or not."""
+"""The commands for who may come in: accounts, keys and links, changed in HOME itself, whether Tipstream runs or not."""
 
 import sys
 import time
@@ -11,6 +11,9 @@ from contracts.errors import TipstreamError
 from contracts.times import SECOND_US, format_time
 from services.accounts.accounts import Accounts
 from services.accounts.roles import PERMISSIONS, ROLES, Permission, Role
+from services.accounts.tickets import Tickets
+from services.accounts.visitors import LONGEST_DAYS as LONGEST_LINK_DAYS
+from services.accounts.visitors import USUAL_DAYS, link_path
 from services.cli.rows import show_rows
 from services.settings import Settings
 
@@ -32,6 +35,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands of this module."""
     app.add_typer(account, name="account")
     app.add_typer(key, name="key")
+    app.command()(link)
 
 
 @account.command("list")
@@ -107,6 +111,18 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="As `tipstream key lis
     """End a key at once."""
     _accounts().revoke_key(key_id)
     print(f"key {key_id} opens nothing any more")
+
+
+def link(
+    user: Annotated[str, typer.Argument(help="The person's id.")],
+    days: Annotated[int, typer.Option(help="How long it lasts.", min=1, max=LONGEST_LINK_DAYS)] = USUAL_DAYS,
+) -> None:
+    """Print the link with which a person gets their tips; whoever has it is that person there."""
+    settings = Settings()
+    settings.make_home()
+    path, until = link_path(Tickets(settings.keys_dir), user, days)
+    print(settings.api_base + path)
+    print(f"for {user}; expires {_moment(until)}", file=sys.stderr)
 
 
 def _accounts() -> Accounts:
