@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     nats_url: Annotated[str, AfterValidator(_reachable)] | None = Field(None, repr=False)
     scorer_url: Annotated[str, AfterValidator(_web)] | None = None
     mlflow: Literal["on", "off"] = "on"
+    demo: Literal["on", "off"] = "off"
     mlflow_url: Annotated[str, AfterValidator(_web)] | None = None
     api_url: Annotated[str, AfterValidator(_web)] | None = None
 

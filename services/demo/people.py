@@ -3,6 +3,7 @@
 Everything follows from the seed: each person has a generator of their own, so that more people change nobody.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from ml.features.definitions import CATEGORIES
 
 CONNECTED = {"calendar": 0.8, "steps": 0.9, "sleep": 0.8, "mood": 0.7, "screen": 0.75}
 """Each source and the share of people who have connected it."""
+
+_SIMULATED = re.compile(r"demo-\d{3,4}")
 
 UNRELIABLE = 0.07
 """The share of reports that never come."""
@@ -76,6 +79,11 @@ class Person:
 def people(seed: int, count: int) -> list[Person]:
     """The first `count` people of a seed."""
     return [_person(seed, index, user_id) for index, user_id in enumerate(user_ids(count))]
+
+
+def is_simulated(user_id: str) -> bool:
+    """Whether this can only be the id of a simulated person."""
+    return _SIMULATED.fullmatch(user_id) is not None
 
 
 def user_ids(count: int) -> list[str]:

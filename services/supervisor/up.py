@@ -111,7 +111,8 @@ class Supervisor:
         return [part for name, value in (self._demo or {}).items() for part in (f"--{name}", value)]
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONUNBUFFERED": "1"}
+        demo = {} if self._demo is None else {f"{PREFIX}DEMO": "on"}
+        return {**os.environ, "PYTHONUNBUFFERED": "1", **demo}
 
     def _keep(self, name: str, argv: list[str]) -> None:
         pid_file = self._settings.run_dir / f"{name}.pid"
@@ -138,7 +139,10 @@ class Supervisor:
         settings = self._settings
         load_secrets(settings)
         base = f"http://{settings.host}:{settings.port}"
+        tips = f"{base}/" if self._demo is not None else "by a link a person: tipstream link <user>"
         lines = [
+            f"  console    {base}/admin",
+            f"  tips page  {tips}",
             f"  API        {base}/docs",
             f"  health     {base}/api/health",
             f"  scorer     http://127.0.0.1:{settings.scorer_port}/health",
