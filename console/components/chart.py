@@ -8,7 +8,7 @@ from nicegui.events import EChartPointClickEventArguments
 
 from console.components.notice import empty
 from console.components.panel import Panel, icon_button, panel
-from console.components.table import Column, Row, Table, as_csv
+from console.components.table import Column, Row, Table, save_csv
 from console.theme import CHART_THEME
 
 Option = dict[str, Any]
@@ -85,8 +85,7 @@ class Chart:
         self._place()
 
     def _download(self) -> None:
-        name = "-".join(self._title.lower().split()) + ".csv"
-        ui.download.content(as_csv(self._columns, self._rows), name, "text/csv")
+        save_csv(self._title, self._columns, self._rows)
 
 
 def sparkline(values: Sequence[float | None], *, label: str) -> ui.element:

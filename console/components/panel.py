@@ -41,6 +41,15 @@ def figure(label: str, value: str, *, note: str = "", tone: Tone = "", target: s
     return element
 
 
+def figures(expected: int) -> ui.element:
+    """A row of figures; until they are known, `expected` blanks of their height hold their place."""
+    row = ui.element("div").classes("cols figures")
+    with row:
+        for _ in range(expected):
+            ui.element("div").classes("skeleton").style("height: 96px")
+    return row
+
+
 def icon_button(icon: str, label: str, on_click: object = None) -> ui.button:
     """A button that shows only an icon, with its name for screen readers and as a tooltip."""
     button = ui.button(icon=icon, on_click=on_click, color=None)  # type: ignore[arg-type]

@@ -96,6 +96,12 @@ def as_csv(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
+def save_csv(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> None:
+    """Have the browser save rows under a name made of the title."""
+    name = "-".join(title.lower().split()) + ".csv"
+    ui.download.content(as_csv(columns, rows), name, "text/csv")
+
+
 def _heading(column: Column) -> dict[str, Any]:
     return {
         "name": column.name, "label": column.label, "field": column.name, "sortable": column.sortable,

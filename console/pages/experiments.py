@@ -1,10 +1,243 @@
-"""Experiments."""
+"""Experiments: what LinUCB has learned of everybody and of one person, resetting a person, and A/B experiments."""
 
-from console.components.notice import empty
+import asyncio
+from typing import Any
+
+import orjson
+from nicegui import ui
+
+from console.addresses import Address, user_url
+from console.components.chart import Chart
+from console.components.confirm import confirm
+from console.components.filters import text_filter
+from console.components.notice import empty, notice
+from console.components.panel import figure, figures, panel
+from console.components.plots import bars, daily_lines, lines, weights
+from console.components.table import Column, Row, Table
+from console.components.window import WindowBar
+from console.following import folded
 from console.frame import Visit, page
+from console.moments import count, moment
+from console.pages.rewards import COUNTS, REWARDS, number
+from services.api.admin.experiments import Learned, experiments, learned, population
+from services.api.admin.rewards import arms
+from services.api.admin.users import reset, reset_plan, users
+from services.api.admin.windows import Window
+from services.problems import Problem
+
+SUGGESTED = 20
+DAILY = (Column("day", "Day", "time"), Column("policy", "Policy"), *COUNTS, *REWARDS)
+DISTRIBUTION = (
+    Column("from_pulls", "From pulls", "number"), Column("to_pulls", "To pulls", "number"),
+    Column("people", "People", "number", show=count),
+)  # fmt: skip
+LEARNING = (
+    Column("policy", "Policy"), Column("from_reaction", "From reaction", "number"),
+    Column("to_reaction", "To reaction", "number"), Column("reacted", "Reactions", "number", show=count),
+    Column("reward_per_reaction", "Reward / reaction", "number", show=number),
+    Column("stderr", "Standard error", "number", show=number),
+)  # fmt: skip
+WEIGHTS = (
+    Column("feature", "Feature"), Column("theta", "θ", "number"), Column("uncertainty", "σ", "number"),
+    Column("width", "α·σ", "number"), Column("description", "What it is"),
+)  # fmt: skip
+CURVE = (
+    Column("n", "Reaction", "number"), Column("occurred_at", "When", "time", show=moment), Column("policy", "Policy"),
+    Column("reward", "Reward", "number", show=number),
+    Column("cumulative_reward", "Added up", "number", show=number),
+    Column("mean_so_far", "Mean so far", "number", show=number),
+)  # fmt: skip
+EXPERIMENTS = (
+    Column("name", "Experiment"), Column("experiment_id", "Id", "id"),
+    Column("state", "State", "chip", tone=lambda row: "accent" if row["state"] == "running" else ""),
+    Column("arm", "Arm"), Column("people", "People", "number", show=count), *COUNTS, *REWARDS[:1],
+    Column("reward_per_reaction", "Reward / reaction", "number", show=number),
+    Column("started_at", "Started", "time", show=moment), Column("stopped_at", "Stopped", "time", show=moment),
+)  # fmt: skip
 
 
-@page("/admin/experiments", title="Experiments", group="Learning", icon="science", order=3)
-async def experiments(visit: Visit) -> None:
-    """To come."""
-    empty("Not here yet", "This page is still to be made.", link="Home", target="/admin")
+@page("/admin/experiments", title="Experiments", group="Learning", icon="science", order=2)
+async def learning(visit: Visit, user: str = "", days: int = 30, since: str = "", until: str = "") -> None:
+    """Everybody, or with `user` one person."""
+    with ui.element("div").classes("line wrap end"):
+        await _picker(visit, user)
+        if user:
+            for words, target in (("Everybody", "/admin/experiments"), ("All about this person", user_url(user))):
+                ui.link(words, target).style("line-height: 34px")
+    if user:
+        await _Person(visit, user).build()
+        return
+    _everybody(visit, Address("/admin/experiments", days=days, since=since, until=until))
+    await _experiments(visit)
+
+
+async def _picker(visit: Visit, user: str) -> None:
+    """A field that suggests people by a part of their id, and opens one."""
+    found = await asyncio.to_thread(users, visit.parts, limit=SUGGESTED)
+    field = text_filter("Person", user, lambda _: None, hint="an id, or a part of one")
+
+    def go() -> None:
+        if field.value:
+            ui.navigate.to(Address("/admin/experiments", user=field.value).url)
+
+    async def suggest() -> None:
+        rows = await asyncio.to_thread(users, visit.parts, search=field.value or None, limit=SUGGESTED)
+        field.set_autocomplete([row["user_id"] for row in rows])
+
+    field.set_autocomplete([row["user_id"] for row in found])
+    field.on_value_change(suggest)
+    field.on("keydown.enter", go)
+    ui.button("Show", on_click=go, color=None).props("outline")
+
+
+def _everybody(visit: Visit, address: Address) -> None:
+    async def load(window: Window) -> None:
+        found = await population(visit.parts, window)
+        distribution.show([step.model_dump(mode="json") for step in found.distribution])
+        daily.show([day.model_dump(mode="json") for day in found.daily])
+        curve.show([step.model_dump(mode="json") for step in found.learning])
+        of = found.figures
+        row.clear()
+        with row:
+            figure("People", count(of.people), note="who got a tip of ours", target="/admin/users")
+            figure("Pulls", count(of.pulls), note="decisions learned from, since each one's last reset")
+            figure(
+                "Median pulls",
+                number(of.median_pulls).removesuffix(".000"),
+                note=f"a tenth has more than {of.p90_pulls or 0:,}",
+            )
+            figure("Without pulls", count(of.without_pulls), note="nobody reacted yet, or all was forgotten")
+            figure("Ever reset", count(of.ever_reset), note="people")
+
+    WindowBar(address, load)
+    row = figures(5)
+    with ui.element("div").classes("cols"):
+        distribution = Chart(
+            "Distribution of pulls", bars(_step, "people", name="people"), DISTRIBUTION,
+            nothing=("Nobody got a tip yet", "It fills as decisions come in."),
+            note="People by pulls since their last reset",
+        )  # fmt: skip
+        curve = Chart(
+            "Learning curve",
+            lines("to_reaction", "reward_per_reaction", group="policy", x_label="a person's n-th reaction"), LEARNING,
+            nothing=("Nobody reacted in this window", "Choose a longer window."),
+            note="Mean reward of people's n-th reacted decision of the window",
+        )  # fmt: skip
+    daily = Chart(
+        "Mean reward over time by policy", daily_lines("reward_per_decision", group="policy"), DAILY,
+        nothing=("No decisions in this window", "Choose a longer window."),
+        note="Our own decisions; no reaction counts 0",
+    )  # fmt: skip
+
+
+def _step(row: Row) -> str:
+    return str(row["from_pulls"]) if row["from_pulls"] == row["to_pulls"] else f"{row['from_pulls']}–{row['to_pulls']}"
+
+
+class _Person:
+    """One person's learning, and the reset."""
+
+    def __init__(self, visit: Visit, user: str) -> None:
+        self._visit, self._user = visit, user
+
+    async def build(self) -> None:
+        self._trouble = ui.element("div").classes("w-full")
+        self._trouble.visible = False
+        self._figures = figures(4).props("aria-live=polite")
+        with ui.element("div").classes("cols"):
+            self._theta = Chart(
+                "What counts for this person", weights, WEIGHTS, height=420,
+                note="θ by feature; the line is θ ± α·σ, what linucb still doubts",
+            )  # fmt: skip
+            with ui.element("div").classes("stack"):
+                nothing = ("No reactions yet", "It fills as this person reacts to tips.")
+                self._sum = Chart(
+                    "Reward added up", lines("n", "cumulative_reward", group="line", x_label="reaction"), CURVE,
+                    nothing=nothing, height=180, note="Over all reactions, those that a reset forgot too",
+                )  # fmt: skip
+                self._mean = Chart(
+                    "Learning curve", lines("n", "mean_so_far", group="line", x_label="reaction"), CURVE,
+                    nothing=nothing, height=180, note="Mean reward a reaction so far",
+                )  # fmt: skip
+        self._facts = ui.label().classes("muted small break")
+        if self._visit.may("operate"):
+            with panel("Reset", note="Forget what was learned of this person; tables and reports keep what happened"):
+                ui.button("Reset …", on_click=self._reset, color="negative").props("outline").style("align-self: start")
+        ui.timer(0, self.refresh, once=True)
+
+    async def refresh(self) -> None:
+        self._trouble.clear()
+        self._trouble.visible = False
+        try:
+            found = await learned(self._visit.parts, self._user)
+        except Problem as problem:
+            self._trouble.visible = True
+            with self._trouble:
+                notice(str(problem), tone="bad", title="The scorer holds this, and cannot be asked now")
+                ui.button("Try again", on_click=self.refresh, color=None).props("outline")
+            return
+        self._theta.show([weight.model_dump() for weight in found.weights])
+        curve = [point.model_dump(mode="json") | {"line": "all reactions"} for point in found.curve]
+        self._sum.show(curve)
+        self._mean.show(curve)
+        self._tell(found)
+
+    def _tell(self, found: Learned) -> None:
+        since = "since the last reset" if found.reset_seq else "since the beginning"
+        self._figures.clear()
+        with self._figures:
+            figure("Pulls", count(found.pulls), note=f"decisions learned from {since}")
+            figure("Cumulative reward", number(found.cumulative_reward), note=since)
+            figure("Estimated mean", number(found.estimated_mean), note="reward a pull")
+            figure("State version", count(found.state_version), note="changes of what is learned")
+        model = "no model" if found.model_version == "none" else f"model {found.model_version}"
+        self._facts.text = (
+            f"{found.feature_set}, α = {found.alpha:g}, {model}, event {found.seq:,}, digest {found.digest}"
+        )
+
+    async def _reset(self) -> None:
+        await self._visit.check("operate")
+        plan = await asyncio.to_thread(reset_plan, self._visit.parts, self._user)
+        said = (
+            f"This would forget {plan.pulls:,} pulls with a cumulative reward of {plan.cumulative_reward:.2f}, and "
+            f"{plan.unanswered:,} decisions without a reaction would no longer be learned from.\n\n"
+            "Decisions, reactions and reports stay; nothing brings back what was learned but a replay before the reset."
+        )
+        if not await confirm(f"Reset {self._user}?", said, action="Reset", typed="reset", danger=True):
+            return
+        await self._visit.check("operate")
+        done = await reset(self._visit.parts, self._user, self._visit.actor)
+        await folded(self._visit, done.seq)
+        await self.refresh()
+        ui.notify(f"What was learned of {self._user} is forgotten.", type="positive")
+
+
+async def _experiments(visit: Visit) -> None:
+    """A/B experiments with their arms."""
+    with panel("A/B experiments", note="Each arm between its experiment's start and stop", flush=True):
+        running = await asyncio.to_thread(experiments, visit.parts)
+        if not running:
+            empty(
+                "No experiment was started", "Start one by publishing ExperimentStarted; its arms are policies.",
+                link="Policies", target="/admin/ops", icon="science",
+            )  # fmt: skip
+            return
+        table = Table(EXPERIMENTS, _arms(running, []), label="A/B experiments", page_size=0)
+
+        async def fill() -> None:
+            table.show(_arms(running, await arms(visit.parts)))
+
+        ui.timer(0, fill, once=True)
+
+
+def _arms(running: list[dict[str, Any]], compared: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row an arm: the experiment's, with the arm's figures."""
+    figures = {(row["experiment_id"], row["policy"]): row for row in compared}
+    rows = []
+    for experiment in running:
+        arms_of = experiment["arms"] if isinstance(experiment["arms"], list) else orjson.loads(experiment["arms"])
+        for arm in arms_of:
+            found = figures.get((experiment["experiment_id"], arm["policy"]), {})
+            state = "stopped" if experiment["stopped_at"] else "running"
+            rows.append(found | experiment | {"arm": arm["policy"], "state": state})
+    return rows

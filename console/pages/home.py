@@ -1,10 +1,134 @@
-"""Home."""
+"""Home: whether all is well, how much people got and liked, whether learning pays, and whether the data is good."""
 
-from console.components.notice import empty
+import asyncio
+from collections.abc import Sequence
+
+from nicegui import ui
+
+from console.components.chart import Chart
+from console.components.notice import Tone, notice
+from console.components.panel import figure, figures
+from console.components.plots import daily_lines, intervals, stacked_days
+from console.components.table import Column, Row
 from console.frame import Visit, page
+from console.moments import count, percent
+from console.pages.rewards import ACTIONS, COUNTS, REACTIONS, REWARDS, number
+from contracts.errors import TipstreamError
+from services.api.admin.quality import quality_of
+from services.api.admin.rewards import of_window, random_estimate
+from services.api.admin.status import admin_health
+from services.api.admin.windows import Window
+
+DAYS = 30
+RATE = Column("reaction_rate", "Reacted, share", "number", show=percent)
+QUALITY = (
+    Column("day", "Day", "time"), Column("missing_rate", "Missing values", "number", show=percent),
+    Column("stale_rate", "Expired tokens", "number", show=percent),
+    Column("source_completeness", "Sources reported", "number", show=percent),
+)  # fmt: skip
+NOTHING = ("No decisions yet", "Ask for recommendations, or start with --demo.")
 
 
 @page("/admin", title="Home", group="", icon="home", order=0)
 async def home(visit: Visit) -> None:
-    """To come."""
-    empty("Not here yet", "This page is still to be made.", link="Home", target="/admin")
+    """The last thirty days of our own decisions, and the system's health now."""
+    trouble = ui.element("div").classes("w-full")
+    trouble.visible = False
+    row = figures(5)
+    reactions = Chart(
+        "Reactions per day", stacked_days(ACTIONS), (Column("day", "Day", "time"), *COUNTS, *REACTIONS), height=260,
+        nothing=NOTHING, note=f"The last {DAYS} days, imported decisions left out",
+    )  # fmt: skip
+    with ui.element("div").classes("cols"):
+        policies = Chart(
+            "Mean reward by policy", intervals("policy", "reward_per_decision", "ci_low", "ci_high"),
+            (Column("policy", "Policy"), *COUNTS, RATE, *REWARDS), nothing=NOTHING, height=220,
+            note="With 95 % intervals; a random tip is an estimate from propensities",
+        )  # fmt: skip
+        quality = Chart(
+            "Data quality",
+            daily_lines(
+                {"missing_rate": "missing values", "stale_rate": "decisions with an expired token"}, percent=True
+            ),
+            QUALITY, nothing=("No decisions yet", "It fills as decisions come in."), height=220,
+        )  # fmt: skip
+    for chart, words, target in (
+        (reactions, "Rewards", f"/admin/rewards?days={DAYS}"), (policies, "Experiments", "/admin/experiments"),
+        (quality, "Data quality", f"/admin/quality?days={DAYS}"),
+    ):  # fmt: skip
+        with chart.panel.actions:
+            ui.link(words, target).classes("small")
+
+    async def load() -> None:
+        trouble.clear()
+        trouble.visible = False
+        try:
+            await fill()
+        except TipstreamError as problem:
+            trouble.visible = True
+            with trouble:
+                notice(
+                    str(problem), tone="bad", title="Reports cannot be shown now; the rest of the console can be used"
+                )
+                ui.button("Try again", on_click=load, color=None).props("outline")
+
+    async def fill() -> None:
+        parts, window = visit.parts, Window.of(days=DAYS)
+        daily, compared, random, qualities, health = await asyncio.gather(
+            of_window(parts, "daily_reactions", window, "ours"),
+            of_window(parts, "policies_compared", window, "ours"),
+            random_estimate(parts, window, "ours"),
+            quality_of(parts, "quality_daily", window),
+            admin_health(visit.watch, visit.history),
+        )
+        row.clear()
+        with row:
+            _figures(daily, compared, random, qualities)
+            lag = [part.lag_events for part in health.components.values() if part.lag_events is not None]
+            stream = health.components["stream"].details or {}
+            worst: Tone = "bad" if any(found.severity == "bad" for found in health.findings) else "warn"
+            said = f"{len(health.findings)} to look at" if health.findings else "all is well"
+            figure(
+                "Events in the stream", count(stream.get("messages")), target="/admin/health",
+                note=f"{said}; lag {max(lag, default=0):,} events", tone=worst if health.findings else "good",
+            )  # fmt: skip
+        reactions.show(daily)
+        shown = [row | {"reaction_rate": row["reacted"] / row["decisions"]} for row in compared]
+        policies.show([*shown, *_random_row(random)])
+        quality.show([row for row in qualities if row["missing_rate"] is not None])
+
+    ui.timer(0, load, once=True)
+
+
+def _figures(daily: Sequence[Row], compared: Sequence[Row], random: Row, qualities: Sequence[Row]) -> None:
+    decisions, reacted = (sum(row[name] for row in daily) for name in ("decisions", "reacted"))
+    earned = sum(row["reward_sum"] for row in compared)
+    target = f"/admin/rewards?days={DAYS}"
+    figure("Tips shown", count(decisions), note=f"in {DAYS} days", target="/admin/recommendations")
+    figure("Reacted to", percent(reacted / decisions if decisions else None), note=f"{reacted:,} tips", target=target)
+    figure("Reward per tip", number(earned / decisions if decisions else None), note=_lift(random), target=target)
+    values, imputed = (sum(row[name] for row in qualities) for name in ("values", "imputed"))
+    expected, reported = (sum(row[f"{name}_source_days"] for row in qualities) for name in ("expected", "reported"))
+    figure(
+        "Missing values", percent(imputed / values if values else None, 2), target=f"/admin/quality?days={DAYS}",
+        note=f"{percent(reported / expected if expected else None)} of sources reported",
+    )  # fmt: skip
+
+
+def _lift(random: Row) -> str:
+    if random["estimate"] is None:
+        return "a random tip's is estimated after 24 h"
+    return f"a random tip's: {number(random['estimate'])} (estimated)"
+
+
+def _random_row(random: Row) -> list[Row]:
+    if random["estimate"] is None or random["stderr"] is None:
+        return []
+    doubt = 1.959963984540054 * random["stderr"]
+    return [
+        {
+            "policy": "a random tip (estimated)", "reward_per_decision": random["estimate"],
+            "ci_low": random["estimate"] - doubt, "ci_high": random["estimate"] + doubt,
+            "decisions": random["decisions"],
+        }
+    ]  # fmt: skip

@@ -1,10 +1,202 @@
-"""Data quality."""
+"""Data quality: features that were missing, tokens that had expired, what was expected and came, and dead letters."""
 
+import asyncio
+import base64
+from typing import Any
+
+from nicegui import ui
+
+from console.addresses import Address, event_url
+from console.components.chart import Chart
+from console.components.confirm import confirm
+from console.components.filters import choice_filter
+from console.components.json import json_view
 from console.components.notice import empty
+from console.components.panel import figure, figures, panel
+from console.components.plots import daily_lines, heatmap
+from console.components.table import Column, Row, Table
+from console.components.window import WindowBar
+from console.following import folded
 from console.frame import Visit, page
+from console.moments import count, moment, percent
+from services.api.admin.dead_letters import dead_letters, reasons, skip
+from services.api.admin.quality import quality_of
+from services.api.admin.windows import Window
+
+MOST_LETTERS = 500
+DAY = Column("day", "Day", "time")
+DECISIONS = Column("decisions", "Decisions", "number", show=count)
+MISSING = (
+    DAY, Column("feature", "Feature"), Column("feature_set", "Feature set"), DECISIONS,
+    Column("imputed", "Imputed", "number", show=count), Column("missing_rate", "Missing", "number", show=percent),
+)  # fmt: skip
+STALE = (
+    DAY, Column("source", "Source"), DECISIONS, Column("stale", "Expired", "number", show=count),
+    Column("stale_rate", "Expired, share", "number", show=percent),
+)  # fmt: skip
+DAILY = (
+    DAY, DECISIONS, Column("reacted", "Reacted", "number", show=count),
+    Column("feedback_completeness", "Got feedback", "number", show=percent),
+    Column("expected_source_days", "Expected", "number", show=count),
+    Column("reported_source_days", "Reported", "number", show=count),
+    Column("source_completeness", "Sources reported", "number", show=percent),
+    Column("missing_rate", "Missing values", "number", show=percent),
+    Column("stale_rate", "Expired tokens", "number", show=percent),
+)  # fmt: skip
+LETTERS = (
+    Column("seq", "Event", "id", link=lambda row: event_url(row["seq"])),
+    Column("recorded_at", "Recorded", "time", show=moment), Column("subject", "Subject", "id"),
+    Column("reason", "Reason"), Column("detail", "Detail"),
+    Column("state", "State", "chip", tone=lambda row: "good" if row["skipped_at"] else "warn"),
+)  # fmt: skip
 
 
-@page("/admin/quality", title="Data quality", group="Data", icon="rule", order=2)
-async def quality(visit: Visit) -> None:
-    """To come."""
-    empty("Not here yet", "This page is still to be made.", link="Home", target="/admin")
+@page("/admin/quality", title="Data quality", group="Data", icon="fact_check", order=1)
+async def quality(
+    visit: Visit, days: int = 30, since: str = "", until: str = "", reason: str = "", letter: int | None = None
+) -> None:
+    """A window for the charts; dead letters by reason, one of them opened."""
+    address = Address("/admin/quality", days=days, since=since, until=until, reason=reason, letter=letter)
+
+    async def load(window: Window) -> None:
+        names = ("quality_daily", "missing_by_feature", "stale_by_source")
+        daily, imputed, expired = await asyncio.gather(*(quality_of(visit.parts, name, window) for name in names))
+        missing.show(imputed)
+        stale.show(expired)
+        complete.show(daily)
+        row.clear()
+        with row:
+            _figures(daily)
+
+    WindowBar(address, load)
+    row = figures(4)
+    missing = Chart(
+        "Missing features", heatmap("feature", "missing_rate"), MISSING, height=300,
+        nothing=("No feature was missing", "Every signal was there when a decision needed it."),
+        note="Share of a day's decisions in which a feature was imputed",
+    )  # fmt: skip
+    with ui.element("div").classes("cols"):
+        stale = Chart(
+            "Expired tokens", daily_lines("stale_rate", group="source", percent=True), STALE,
+            nothing=("No token had expired", "Every source could be read when a decision was made."),
+            note="Share of a day's decisions, by source",
+        )  # fmt: skip
+        complete = Chart(
+            "Completeness",
+            daily_lines(
+                {
+                    "feedback_completeness": "decisions with feedback",
+                    "source_completeness": "expected sources that reported",
+                },
+                percent=True,
+            ),
+            DAILY, nothing=("Nothing in this window", "Choose a longer window."),
+            note="Decisions that got feedback; expected source-days that reported",
+        )  # fmt: skip
+    await _Letters(visit, address).build()
+
+
+def _figures(daily: list[dict[str, Any]]) -> None:
+    def share(part: str, whole: str, less: str = "") -> float | None:
+        among = sum(row[whole] - (row[less] if less else 0) for row in daily)
+        return sum(row[part] for row in daily) / among if among else None
+
+    figure("Missing values", percent(share("imputed", "values"), 2), note="of all feature values")
+    expired = share("stale_decisions", "decisions", "external_decisions")
+    figure("Decisions with an expired token", percent(expired), note="of our own decisions")
+    figure("Decisions with feedback", percent(share("reacted", "decisions")), note="imported ones too")
+    reported = share("reported_source_days", "expected_source_days")
+    figure("Sources that reported", percent(reported), note="of expected source-days")
+
+
+class _Letters:
+    """The dead letters: by reason, one opened with its bytes, and put aside."""
+
+    def __init__(self, visit: Visit, address: Address) -> None:
+        self._visit, self._address = visit, address
+        self._rows: list[dict[str, Any]] = []
+
+    async def build(self) -> None:
+        with panel(
+            "Dead letters", note="Events of the stream that could not count, the latest first", flush=True
+        ) as held:
+            with held.actions:
+                self._counts = ui.element("div")
+            self._table = Table(LETTERS, (), label="Dead letters", on_choose=self._open, page_size=10)
+            self._none = ui.element("div").classes("w-full")
+            with self._none:
+                empty("No dead letters", "Every event of the stream counts.", icon="task_alt")
+        self._opened = ui.element("div").classes("w-full").props("aria-live=polite")
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        parts, chosen = self._visit.parts, self._address.values["reason"]
+        counts = await asyncio.to_thread(reasons, parts)
+        self._rows = await asyncio.to_thread(dead_letters, parts, MOST_LETTERS, chosen or None)
+        self._counts.clear()
+        with self._counts:
+            options = {row["reason"]: f"{row['reason']} ({row['open']} of {row['letters']} open)" for row in counts}
+            known = {"": "All reasons", **options}
+            if counts:
+                choice_filter("Reason", known, chosen if chosen in known else "", self._choose)
+        self._show()
+
+    def _show(self) -> None:
+        opened = self._address.values["letter"]
+        rows = [row | {"state": "skipped" if row["skipped_at"] else "open"} for row in self._rows]
+        self._table.show(rows, chosen=lambda row: row["seq"] == opened)
+        self._table.element.visible, self._none.visible = bool(rows), not rows
+        self._opened.clear()
+        found = next((row for row in rows if row["seq"] == opened), None)
+        if found is not None:
+            with self._opened:
+                self._letter(found)
+
+    async def _choose(self, reason: str) -> None:
+        self._address.set(reason=reason, letter=None)
+        await self.refresh()
+
+    def _open(self, row: Row) -> None:
+        self._address.set(letter=row["seq"])
+        self._show()
+
+    def _letter(self, row: Row) -> None:
+        with panel(f"Dead letter {row['seq']}", note=f"{row['reason']}: {row['detail']}") as opened:
+            with opened.actions:
+                if row["skipped_at"]:
+                    ui.label(f"Skipped by {row['skipped_by']}, {moment(row['skipped_at'])}").classes("muted small")
+                elif self._visit.may("operate"):
+                    ui.button("Skip", on_click=lambda: self._skip(row["seq"]), color="primary").props("unelevated")
+            raw = base64.b64decode(row["data"] or "")
+            with ui.element("div").classes("cols"):
+                _text("As text (UTF-8)", raw.decode("utf-8", "backslashreplace") or "(no bytes)")
+                _text(f"As bytes ({len(raw):,})", hexadecimal(raw) or "(no bytes)")
+            _text(
+                "Headers", "\n".join(f"{name}: {value}" for name, value in (row["headers"] or {}).items()) or "(none)"
+            )
+
+    async def _skip(self, seq: int) -> None:
+        await self._visit.check("operate")
+        said = "It stays in the log and in this table, marked as looked at. Nothing is learned from it."
+        if await confirm(f"Skip dead letter {seq}?", said, action="Skip"):
+            await self._visit.check("operate")
+            done = await skip(self._visit.parts, seq, self._visit.actor)
+            await folded(self._visit, done.seq)
+            await self.refresh()
+            ui.notify(f"Dead letter {seq} is skipped.", type="positive")
+
+
+def _text(label: str, text: str) -> None:
+    with ui.element("div").classes("stack tight"):
+        ui.label(label).classes("eyebrow")
+        json_view(text, label=label)
+
+
+def hexadecimal(raw: bytes, most: int = 4096) -> str:
+    """Sixteen bytes a line with their place and printable characters; what is past `most` is only counted."""
+    lines = []
+    for at in range(0, min(len(raw), most), 16):
+        piece = raw[at : at + 16]
+        shown = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in piece)
+        lines.append(f"{at:06x}  {piece.hex(' '):<47}  {shown}")
+    return "\n".join(lines) + (f"\n… and {len(raw) - most:,} more bytes" if len(raw) > most else "")
