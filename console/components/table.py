@@ -10,9 +10,10 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 Row = Mapping[str, Any]
-Kind = Literal["text", "number", "id", "time", "chip"]
+Kind = Literal["text", "number", "id", "time", "chip", "action"]
 
-# A cell is text, a link (its address stands in the row under `<column>:href`) or a coloured word (`<column>:tone`).
+# A cell is text, a link (its address stands in the row under `<column>:href`), a coloured word (`<column>:tone`) or a
+# button, named after the row's first cell too.
 _BODY = """
 <q-tr :props="props" CHOOSE>
   <q-td v-for="col in props.cols" :key="col.name" :props="props" :class="'kind-' + col.kind"
@@ -20,6 +21,9 @@ _BODY = """
     <a v-if="props.row[col.name + ':href']" :href="props.row[col.name + ':href']" @click.stop>{{ col.value }}</a>
     <span v-else-if="col.kind == 'chip' && col.value"
           :class="'chip tone-' + (props.row[col.name + ':tone'] || '')">{{ col.value }}</span>
+    <q-btn v-else-if="col.kind == 'action' && props.row[col.name]" outline dense no-caps :label="props.row[col.name]"
+           :aria-label="props.row[col.name] + ' ' + props.row[props.cols[0].name]"
+           @click.stop="$parent.$emit('act', [props.row[':at'], col.name])" @keydown.enter.stop></q-btn>
     <template v-else>{{ col.value }}</template>
   </q-td>
 </q-tr>
@@ -44,7 +48,9 @@ class Column:
 
 
 class Table:
-    """A table named `label` for screen readers; `on_choose` gets the row that was clicked or had Enter pressed."""
+    """A table named `label` for screen readers; `on_choose` gets the row that was clicked or had Enter pressed,
+    `on_act` the row and the name of the column whose button was pressed (its label is the cell's value).
+    """
 
     def __init__(
         self,
@@ -53,6 +59,7 @@ class Table:
         *,
         label: str,
         on_choose: Callable[[Row], Any] | None = None,
+        on_act: Callable[[Row, str], Any] | None = None,
         page_size: int = 25,
         height: str = "",
     ) -> None:
@@ -73,6 +80,14 @@ class Table:
                 return chosen(self._rows[int(event.args)])
 
             self.element.on("choose", choose)
+        if on_act is not None:
+            acted = on_act
+
+            def act(event: GenericEventArguments) -> Any:
+                at, name = event.args
+                return acted(self._rows[int(at)], name)
+
+            self.element.on("act", act)
         self.show(rows)
 
     def show(self, rows: Sequence[Row], *, chosen: Callable[[Row], bool] = lambda _: False) -> None:
@@ -113,6 +128,9 @@ def _cells(columns: Sequence[Column], row: Row) -> dict[str, Any]:
     cells: dict[str, Any] = {}
     for column in columns:
         value = row.get(column.name)
+        if column.kind == "action":
+            cells[column.name] = value or ""
+            continue
         cells[column.name] = column.show(value) if column.show and value is not None else _plain(value)
         if column.link and (target := column.link(row)):
             cells[f"{column.name}:href"] = target

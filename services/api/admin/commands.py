@@ -1,5 +1,8 @@
 """Admin commands: an event, signed in the actor's name, and its place in the stream."""
 
+import asyncio
+from time import monotonic
+
 from pydantic import BaseModel, Field
 
 from contracts.events.base import Part, SignedEvent, Text
@@ -8,6 +11,8 @@ from services.bus.errors import BusUnavailable
 from services.problems import Problem
 
 ACK_S = 2.0
+FOLDED_S = 5.0
+LOOK_S = 0.05
 
 
 class Commanded(BaseModel):
@@ -31,3 +36,13 @@ async def command(parts: Parts, event: SignedEvent, actor: str, *, event_id: str
         detail = f"no ack from the stream: {problem}; look at the history of admin actions before you repeat it"
         raise Problem.unavailable(detail) from None
     return Commanded(event_id=published, seq=ack.seq)
+
+
+async def folded(parts: Parts, seq: int) -> bool:
+    """Whether the read model has folded an event, waited for some seconds: what is shown next then knows it."""
+    deadline = monotonic() + FOLDED_S
+    while await asyncio.to_thread(parts.read_model.seq) < seq:
+        if monotonic() > deadline:
+            return False
+        await asyncio.sleep(LOOK_S)
+    return True

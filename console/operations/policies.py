@@ -1,0 +1,144 @@
+"""The policies' standing, and the form that changes it."""
+
+from asyncio import to_thread
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from nicegui import ui
+
+from console.components.confirm import reasoned
+from console.components.filters import choice_filter
+from console.components.notice import Tone
+from console.components.panel import panel
+from console.components.table import Column, Table
+from console.frame import Visit
+from console.moments import moment, percent
+from ml.policies.params import PolicyParams
+from ml.policies.registry import POLICIES
+from services.api.admin.commands import folded
+from services.api.admin.policies import PolicyChange, change_policy, policies
+from services.recommender.assignment import FALLBACK
+
+TONES: dict[str, Tone] = {"live": "good", "shadow": "accent", "disabled": ""}
+ACTIONS = {
+    "enable": "Enable: decide for its share of people",
+    "promote": "Promote: decide alone",
+    "shadow": "Shadow: score along, touch nobody",
+    "disable": "Disable",
+}
+PARAMS = tuple(PolicyParams().logged())
+COLUMNS = (
+    Column("policy", "Policy", "id"),
+    Column("standing", "Standing", "chip", tone=lambda row: TONES[row["standing"]]),
+    Column("share", "Share of people", "number", show=percent),
+    Column("weight", "Weight", "number"),
+    Column("params", "Parameters"),
+    Column("version", "Version", "number"),
+    Column("changed_by", "Changed by"),
+    Column("changed_at", "Changed", "time", show=moment),
+)
+
+
+class Policies:
+    """The table, and for those who operate the form under it."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._changed: Callable[[], Awaitable[None]] | None = None
+        with panel("Policies", note="Which policy decides, and for how many people."):
+            self._table = Table(COLUMNS, (), label="Policies", page_size=0)
+            if visit.may("operate"):
+                self._form()
+        ui.timer(0, self.show, once=True)
+
+    def on_change(self, changed: Callable[[], Awaitable[None]]) -> None:
+        """Call this after a change."""
+        self._changed = changed
+
+    async def show(self) -> None:
+        """What the registry says now."""
+        rows = await to_thread(policies, self._visit.parts)
+        shares = shares_of(rows)
+        self._table.show([row | {"share": shares.get(row["policy"]), "params": _said(row["params"])} for row in rows])
+
+    def _form(self) -> None:
+        with ui.element("div").classes("line wrap end"):
+            self._policy = choice_filter("Policy", {name: name for name in sorted(POLICIES)}, "linucb", lambda _: None)
+            self._action = choice_filter("Change", ACTIONS, "enable", self._offer)
+            self._weight = _number("Weight", 1.0)
+            self._params = {name: _number(name, None) for name in PARAMS}
+            ui.button("Change…", on_click=self._ask, color="primary").props("unelevated")
+
+    def _offer(self, action: str) -> None:
+        """Only what the action takes."""
+        self._weight.parent_slot.parent.visible = action == "enable"  # type: ignore[union-attr]
+        for field in self._params.values():
+            field.parent_slot.parent.visible = action != "disable"  # type: ignore[union-attr]
+
+    async def _ask(self) -> None:
+        action, name = self._action.value, self._policy.value
+        given = {key: float(field.value) for key, field in self._params.items() if field.value is not None}
+        asked: dict[str, Any] = {"policy": name, "action": action}
+        if action == "enable":
+            asked["weight"] = float(self._weight.value or 0)
+        if action != "disable":
+            asked["params"] = given
+        change = PolicyChange.model_validate(asked)
+        text = consequence(await to_thread(policies, self._visit.parts), change)
+        reason = await reasoned(f"{action.title()} {name}?", text, action=action.title(), danger=action == "disable")
+        if reason is None:
+            return
+        await self._visit.check("operate")
+        change = change.model_copy(update={"reason": reason or None})
+        done = await change_policy(self._visit.parts, change, self._visit.actor)
+        if await folded(self._visit.parts, done.seq):
+            ui.notify(f"Done: event {done.seq}. The next decisions follow it.")
+        else:
+            ui.notify(f"Asked for: event {done.seq}. The read model is behind; see Health.", type="warning")
+        await self.show()
+        if self._changed is not None:
+            await self._changed()
+
+
+def shares_of(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Each live policy's share of people."""
+    live = {row["policy"]: row["weight"] for row in rows if row["standing"] == "live" and row["weight"] > 0}
+    return {policy: weight / sum(live.values()) for policy, weight in live.items()}
+
+
+def consequence(rows: list[dict[str, Any]], change: PolicyChange) -> str:
+    """What a change would do to who decides, in words."""
+    before = {row["policy"]: row for row in rows}
+    after = {name: dict(row) for name, row in before.items()}
+    changed = after.setdefault(change.policy, {"policy": change.policy, "standing": "disabled", "weight": 0.0})
+    if change.action == "promote":
+        for row in after.values():
+            if row["standing"] == "live":
+                row |= {"standing": "disabled", "weight": 0.0}
+    standing = {"enable": "live", "promote": "live", "shadow": "shadow", "disable": "disabled"}[change.action]
+    weight = {"enable": change.weight, "promote": 1.0}.get(change.action, 0.0)
+    changed |= {"standing": standing, "weight": weight}
+    was = before.get(change.policy, {}).get("standing", "disabled")
+    lines = [f"{change.policy}: {was} → {standing}", f"Who decides now: {_shares(rows)}"]
+    lines.append(f"Who decides then: {_shares(list(after.values()))}")
+    if change.params:
+        lines.append(f"Parameters: {_said(change.params)}")
+    return "\n".join(lines)
+
+
+def _shares(rows: list[dict[str, Any]]) -> str:
+    shares = shares_of(rows)
+    said = ", ".join(f"{policy} {percent(share)}" for policy, share in sorted(shares.items()))
+    return said or f"{FALLBACK}, since no policy is live"
+
+
+def _said(params: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:g}" for name, value in params.items()) or "defaults"
+
+
+def _number(label: str, value: float | None) -> ui.number:
+    with ui.element("div").classes("field"):
+        ui.label(label).classes("field-label").props("aria-hidden=true")
+        field = ui.number(value=value, placeholder="as it was", min=0).props("outlined dense")
+        field.style("width: 96px").props["aria-label"] = label
+    return field

@@ -1,0 +1,127 @@
+"""What may be done about one person: forget what was learned, prove their rows, erase them; each after a dry run."""
+
+from asyncio import to_thread
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from nicegui import ui
+
+from console.addresses import url
+from console.components.confirm import reasoned
+from console.components.notice import notice
+from console.frame import Visit
+from console.moments import count, size
+from console.operations.replays import words_of
+from services.api.admin.commands import folded
+from services.api.admin.erasures import ErasurePlan, erase, plan_erasure
+from services.api.admin.replays import ReplayOrder, ask_for_replay, plan, replay
+from services.api.admin.users import ResetPlan, reset, reset_plan
+from services.problems import Problem
+
+PERIOD_S = 0.5
+
+
+class Deeds:
+    """Buttons for what the visitor may do; `done` is called after a change."""
+
+    def __init__(self, visit: Visit, user_id: str, done: Callable[[], Awaitable[None]]) -> None:
+        self._visit, self._user_id, self._done = visit, user_id, done
+        if not visit.may("operate"):
+            return
+        with ui.element("div").classes("line wrap"):
+            _button("Reset…", "restart_alt", self._reset)
+            _button("Replay…", "replay", self._replay)
+            if visit.may("administer"):
+                _button("Erase…", "delete_forever", self._erase).props("text-color=negative")
+        self._said = ui.element("div").classes("w-full").props("aria-live=polite")
+
+    async def _reset(self) -> None:
+        found = await to_thread(reset_plan, self._visit.parts, self._user_id)
+        reason = await reasoned(f"Reset {self._user_id}?", reset_words(found), action="Reset", danger=True)
+        if reason is None:
+            return
+        await self._visit.check("operate")
+        done = await reset(self._visit.parts, self._user_id, self._visit.actor, reason or None)
+        await folded(self._visit.parts, done.seq)
+        ui.notify(f"Forgotten: event {done.seq}")
+        await self._done()
+
+    async def _replay(self) -> None:
+        await self._visit.check("operate")
+        order = ReplayOrder(user_id=self._user_id)
+        found = await plan(self._visit.parts, order)
+        lines = [f"{count(found.events)} events are about this person. Nothing has been touched."]
+        lines += [f"{one.projection}: {one.effect}" for one in found.touched]
+        reason = await reasoned(f"Replay {self._user_id}?", "\n".join(lines), action="Replay")
+        if reason is None:
+            return
+        await self._visit.check("operate")
+        order = order.model_copy(update={"reason": reason or None})
+        asked = await ask_for_replay(self._visit.parts, order, self._visit.actor)
+        self._follow(asked.replay_id)
+
+    def _follow(self, replay_id: str) -> None:
+        """Say how far the replay is until it has ended."""
+        self._said.clear()
+        with self._said:
+            line = ui.label("Waiting for the replay worker")
+            ui.link("Follow it under Operations", url("/admin/ops", replay=replay_id))
+
+        async def look() -> None:
+            try:
+                row = await to_thread(replay, self._visit.parts, replay_id)
+            except Problem:
+                return  # not folded yet
+            if row["progress"] is not None:
+                line.text = words_of(row["progress"])
+            if row["outcome"] is not None:
+                timer.deactivate()
+                said = "; ".join(f"{one['projection']}: {_verdict(one)}" for one in row["results"])
+                line.text = said or row["detail"]
+
+        with self._said:
+            timer = ui.timer(PERIOD_S, look)
+
+    async def _erase(self) -> None:
+        await self._visit.check("administer")
+        found = await plan_erasure(self._visit.parts, self._user_id)
+        title = f"Erase {self._user_id}?"
+        reason = await reasoned(title, erasure_words(found), action="Erase", typed=self._user_id, danger=True)
+        if reason is None:
+            return
+        identity = await self._visit.check("administer")
+        asked = await erase(
+            self._visit.parts, self._user_id, identity.name, confirm=self._user_id, reason=reason or None
+        )
+        self._said.clear()
+        with self._said:
+            notice(f"The request is event {asked.seq}; the receipt will not name the person.", title="Asked for")
+            ui.link("See what becomes of it", url("/admin/ops", text=asked.erasure_id))
+
+
+def reset_words(found: ResetPlan) -> str:
+    """What a reset would forget."""
+    return "\n".join(
+        (
+            f"{count(found.pulls)} pulls with a reward of {found.cumulative_reward:g} would be forgotten.",
+            f"{count(found.unanswered)} decisions without a reaction would no longer be learned from.",
+            "The log, the tables and the reports keep what happened.",
+        )
+    )
+
+
+def erasure_words(found: ErasurePlan) -> str:
+    """What an erasure would take, and what stays."""
+    lines = [f"{count(found.total)} events ({size(found.bytes)}) would be erased, and what they taught un-learned:"]
+    lines += [f"{count(number)} {kind.replace('_', ' ')}" for kind, number in found.events.items()]
+    lines += [f"Stays: {count(n)} {kind.replace('_', ' ')} that quote the id" for kind, n in found.quoted.items()]
+    return "\n".join([*lines, "There is no way back."])
+
+
+def _verdict(result: dict[str, Any]) -> str:
+    verdict: str = {True: "digests equal", False: "digests differ"}.get(result["equal"], result["note"])
+    return verdict
+
+
+def _button(words: str, icon: str, on_click: Callable[[], Awaitable[None]]) -> ui.button:
+    return ui.button(words, icon=icon, on_click=on_click, color=None).props("outline")

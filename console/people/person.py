@@ -1,0 +1,133 @@
+"""One person: what they did, what is known and was learned of them, and what may be done about them."""
+
+from asyncio import to_thread
+from typing import Any
+
+from nicegui import ui
+
+from console.addresses import decision_url, url
+from console.components.notice import empty
+from console.components.panel import figure, icon_button, panel
+from console.components.table import Column, Row, Table
+from console.frame import Visit
+from console.moments import count, moment
+from console.people.deeds import Deeds
+from contracts.times import parse_time
+from services.api.admin.users import Person, person
+from services.problems import Problem
+from services.publishing import now_us
+
+SIGNALS = (
+    Column("name", "Feature", "id"),
+    Column("value", "Value", "number"),
+    Column("source", "Source"),
+    Column("state", "State", "chip", tone=lambda row: "warn" if row["state"] == "stale" else "good"),
+    Column("observed_at", "Observed", "time", show=moment),
+    Column("token_expires_at", "Token expires", "time", show=moment),
+)
+LEARNED = (
+    Column("feature_set", "Feature set", "id"),
+    Column("pulls", "Pulls", "number", show=count),
+    Column("cumulative_reward", "Reward", "number"),
+    Column("mean", "Mean", "number"),
+    Column("state_version", "State version", "number", show=count),
+    Column("reset", "Last reset", "number"),
+)
+DECISIONS = (
+    Column("occurred_at", "When", "time", show=moment),
+    Column("tip_id", "Tip", "id", link=lambda row: decision_url(row["decision_id"])),
+    Column("policy", "Policy"),
+    Column("score", "Score", "number"),
+    Column("propensity", "Propensity", "number"),
+    Column("reaction", "Reaction"),
+    Column("reward", "Reward", "number"),
+)
+FEEDBACK = (
+    Column("occurred_at", "When", "time", show=moment),
+    Column("action", "Action"),
+    Column("tip_id", "Tip", "id"),
+    Column("status", "Joined"),
+    Column("effect", "Effect"),
+    Column("decision_id", "Decision", "id", show=lambda found: found[:24],
+           link=lambda row: decision_url(row["decision_id"]) if row["decision_id"] else None),
+)  # fmt: skip
+
+
+async def show_person(visit: Visit, user_id: str) -> None:
+    """The page of one person; whom nobody has seen it says so, and may be erased all the same."""
+    try:
+        found = await to_thread(person, visit.parts, user_id)
+    except Problem as problem:
+        if problem.status != 404:
+            raise
+        empty("Nobody of that id", problem.detail, link="Search", target=url("/admin/users", search=user_id[:100]))
+        return
+    view = _PersonView(visit, user_id)
+    view.show(found)
+
+
+class _PersonView:
+    def __init__(self, visit: Visit, user_id: str) -> None:
+        self._visit, self._user_id = visit, user_id
+        with panel("Person"):
+            with ui.element("div").classes("line w-full"):
+                ui.label(user_id).classes("mono break").style("white-space: pre-wrap").props('aria-label="User id"')
+                icon_button("content_copy", "Copy the id", lambda: ui.clipboard.write(user_id))
+            with ui.element("nav").classes("line wrap gap-4").props('aria-label="More of this person"'):
+                for words, path in (
+                    ("Decisions", "/admin/recommendations"), ("Features", "/admin/features"),
+                    ("Learning", "/admin/experiments"), ("Events", "/admin/events"),
+                ):  # fmt: skip
+                    ui.link(words, url(path, user=user_id))
+                ui.link("Everybody", "/admin/users")
+            Deeds(visit, user_id, self._again)
+        self._figures = ui.element("div").classes("cols figures")
+        with ui.element("div").classes("cols"):
+            with panel("What is known", note="The latest value of each signal.", flush=True):
+                self._signals = Table(SIGNALS, (), label="What is known", page_size=0)
+            with panel("What was learned", flush=True):
+                self._learned = Table(LEARNED, (), label="What was learned", page_size=0)
+        with panel("Latest decisions", flush=True):
+            self._decisions = Table(DECISIONS, (), label="Latest decisions", page_size=10)
+        with panel("Latest feedback", flush=True):
+            self._feedback = Table(FEEDBACK, (), label="Latest feedback", page_size=10)
+
+    async def _again(self) -> None:
+        self.show(await to_thread(person, self._visit.parts, self._user_id))
+
+    def show(self, found: Person) -> None:
+        """Everything the read model holds of them."""
+        self._figures.clear()
+        with self._figures:
+            _figures(found)
+        now = now_us()
+        self._signals.show([row | {"state": _state(row, now)} for row in found.online_features])
+        self._learned.show([_learned(row) for row in found.stats])
+        self._decisions.show([row | {"reaction": _reaction(row)} for row in found.decisions])
+        self._feedback.show(found.feedback)
+
+
+def _figures(found: Person) -> None:
+    user = found.user
+    pulls = sum(row["pulls"] for row in found.stats)
+    reward = sum(row["cumulative_reward"] for row in found.stats)
+    figure("Decisions", count(user["decisions"]), note=f"first seen {moment(user['first_seen'])}")
+    figure("Feedback", count(user["feedback"]), note=f"last seen {moment(user['last_seen'])}")
+    figure("Signals", count(user["signals"]))
+    figure("Pulls", count(pulls), note="decisions learned from")
+    figure("Cumulative reward", f"{reward:,.2f}")
+    figure("Mean reward", f"{reward / pulls:.3f}" if pulls else "–", note="a pull")
+
+
+def _learned(row: dict[str, Any]) -> Row:
+    mean = row["cumulative_reward"] / row["pulls"] if row["pulls"] else None
+    return row | {"mean": mean, "reset": row["reset_seq"] or "never"}
+
+
+def _state(row: dict[str, Any], now: int) -> str:
+    expires = row["token_expires_at"]
+    return "stale" if expires is not None and parse_time(expires) < now else "fresh"
+
+
+def _reaction(row: dict[str, Any]) -> str | None:
+    return ", ".join(said for said in (row["verdict"], row["outcome"]) if said) or None
