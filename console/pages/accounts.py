@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from console.components.confirm import confirm
 from console.components.filters import choice_filter
-from console.components.notice import notice
+from console.components.notice import empty, notice
 from console.components.panel import icon_button, panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit, page
@@ -155,17 +155,17 @@ class _Keys:
         with panel("Keys", note=note, flush=True) as found:
             self._made = ui.element("div").classes("w-full")
             self._table = Table(columns, (), label="Keys", on_act=lambda row, _: self._revoke(row))
+            self._nothing = ui.element("div").classes("w-full")
+            with self._nothing:
+                empty("No keys", "A program needs one: make it, and copy it at once.", icon="key_off")
         with found.actions:
             ui.button("Make a key", icon="add", on_click=self._ask, color="primary").props("unelevated")
         ui.timer(0, self._show, once=True)
 
     async def _show(self) -> None:
-        self._table.show(
-            [
-                one.model_dump() | {"may": ", ".join(one.scopes), "revoke": "Revoke"}
-                for one in await to_thread(keys, self._visit.parts, self._visit.identity)
-            ]
-        )
+        found = await to_thread(keys, self._visit.parts, self._visit.identity)
+        self._table.show([one.model_dump() | {"may": ", ".join(one.scopes), "revoke": "Revoke"} for one in found])
+        self._table.element.visible, self._nothing.visible = bool(found), not found
 
     async def _ask(self) -> None:
         visit = self._visit

@@ -32,7 +32,7 @@ class Deeds:
             _button("Reset…", "restart_alt", self._reset)
             _button("Replay…", "replay", self._replay)
             if visit.may("administer"):
-                _button("Erase…", "delete_forever", self._erase).props("text-color=negative")
+                _button("Erase…", "delete_forever", self._erase).classes("tone-bad")
         self._said = ui.element("div").classes("w-full").props("aria-live=polite")
 
     async def _reset(self) -> None:

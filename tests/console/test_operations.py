@@ -1,0 +1,181 @@
+"""Operations, Users and Accounts in a browser: what may be changed is planned, confirmed, done, and seen at once."""
+
+import re
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.console.visitors import Visitor, visitor
+from tests.system.running import RunningSystem
+
+LONG_S = 90_000
+PASSWORD = "a password of tests"
+ODD = ["a b.c/d", "*.>", "🌱 zoë", "?user=x&y#z", "x" * 300]
+
+
+def agree(page: Page, action: str, reason: str = "") -> None:
+    """Confirm in the dialog that is open."""
+    dialog = page.get_by_role("dialog")
+    if reason:
+        dialog.get_by_label("Reason").fill(reason)
+    dialog.get_by_role("button", name=action, exact=True).click()
+    expect(dialog).to_have_count(0)
+
+
+def choose(page: Page, field: str, option: str | re.Pattern[str]) -> None:
+    """Choose in a drop-down."""
+    page.get_by_label(field, exact=True).first.click()
+    page.get_by_role("option", name=option).click()
+
+
+def decides(system: RunningSystem, user_id: str) -> str:
+    """Which policy decides for somebody now."""
+    answer = system.api.post("/v1/recommendations", json={"user_id": user_id})
+    assert answer.status_code == 200, answer.text
+    policy: str = answer.json()["policy"]
+    return policy
+
+
+def seen(system: RunningSystem, user_id: str) -> None:
+    """Somebody with a tip and a reaction to it, folded."""
+    answer = system.api.post("/v1/recommendations", json={"user_id": user_id}).json()
+    body = {"user_id": user_id, "action": "done", "decision_id": answer["decision_id"]}
+    assert system.api.post("/v1/feedback", json=body).status_code == 202
+    system.wait_folded()
+
+
+def test_the_next_decisions_avoid_a_policy_that_was_disabled(admin: Visitor) -> None:
+    page = admin.open("/admin/ops")
+    row = page.get_by_role("table", name="Policies").get_by_role("row").filter(has_text="random")
+    expect(row).to_contain_text("live")
+    people = [f"policy-{number}" for number in range(60)]
+    assert "random" in {decides(admin.system, user) for user in people}
+    choose(page, "Policy", "random")
+    choose(page, "Change", re.compile("^Disable"))
+    page.get_by_role("button", name="Change…").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Who decides then: linucb 100.0%")
+    agree(page, "Disable", "a test of disabling")
+    expect(row).to_contain_text("disabled")
+    assert {decides(admin.system, user) for user in people} == {"linucb"}
+    page.get_by_label("Text", exact=True).fill("a test of disabling")
+    found = page.get_by_role("table", name="Admin actions").get_by_role("row").filter(has_text="policy.disabled")
+    expect(found).to_contain_text("a test of disabling")
+    expect(page).to_have_url(re.compile(r"text=a\+test"))
+    choose(page, "Change", re.compile("^Enable"))
+    page.get_by_label("Weight").fill("0.1")
+    page.get_by_role("button", name="Change…").click()
+    agree(page, "Enable")
+    expect(row).to_contain_text("live")
+
+
+def test_a_replay_is_planned_followed_to_equal_digests_and_switched_back(admin: Visitor) -> None:
+    page = admin.open("/admin/ops")
+    page.get_by_label("Projections").click()
+    for projection in ("analytics", "query", "scorer"):
+        page.get_by_role("option", name=projection).click()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Dry run").click()
+    expect(page.get_by_role("table", name="The plan")).to_contain_text("compared by digest, and switched to when equal")
+    expect(page.get_by_text("Nothing has been touched")).to_be_visible()
+    page.get_by_role("button", name="Replay…").click()
+    agree(page, "Replay", "a test of replays")
+    with visitor(admin.page.context.browser, admin.system) as later:  # type: ignore[arg-type]
+        later.log_in()
+        other = later.open(page.url)
+        expect(other.get_by_role("table", name="Digests by table")).to_contain_text("tip_scores", timeout=LONG_S)
+    expect(page.get_by_role("table", name="What became of each projection")).to_contain_text("equal", timeout=LONG_S)
+    expect(page.get_by_role("table", name="What became of each projection")).to_contain_text("yes")
+    expect(page.get_by_role("table", name="Versions")).to_contain_text("one step back")
+    page.get_by_role("button", name="Switch back", exact=True).click()
+    page.get_by_role("button", name="Dry run").click()
+    expect(page.get_by_role("table", name="The plan")).to_contain_text("would be switched back to version")
+    page.get_by_role("button", name="Switch back…").click()
+    agree(page, "Switch back")
+    expect(page.get_by_role("table", name="What became of each projection")).to_contain_text(
+        "back from version", timeout=LONG_S
+    )
+
+
+@pytest.mark.parametrize("user_id", ODD)
+def test_anybody_is_found_whatever_their_id(admin: Visitor, user_id: str) -> None:
+    seen(admin.system, user_id)
+    page = admin.open("/admin/users")
+    page.get_by_label("Search").fill(user_id)
+    link = page.get_by_role("table", name="People").get_by_role("link", name=user_id, exact=True)
+    link.click()
+    expect(page.get_by_label("User id")).to_have_text(user_id)
+    expect(page.get_by_role("table", name="What was learned")).to_contain_text("wellbeing.v1")
+    wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0
+
+
+def test_a_person_is_reset_after_a_dry_run_and_their_replay_has_equal_digests(admin: Visitor) -> None:
+    seen(admin.system, "reset me/1")
+    page = admin.open(f"/admin/users?user={quote('reset me/1')}")
+    learned = page.get_by_role("table", name="What was learned")
+    page.get_by_role("button", name="Reset…").click()
+    expect(page.get_by_role("dialog")).to_contain_text("1 pulls with a reward of 1 would be forgotten")
+    agree(page, "Reset", "they asked")
+    expect(page.get_by_text(re.compile("^Forgotten: event"))).to_be_visible()
+    expect(learned).not_to_contain_text("never")
+    assert admin.system.api.get("/api/health").status_code == 200
+    page.get_by_role("button", name="Replay…").click()
+    expect(page.get_by_role("dialog")).to_contain_text("nothing is switched")
+    agree(page, "Replay")
+    expect(page.get_by_text("sqlite: digests equal")).to_be_visible(timeout=LONG_S)
+
+
+def test_an_erasure_wants_the_id_typed(admin: Visitor) -> None:
+    seen(admin.system, "erase me")
+    page = admin.open(f"/admin/users?user={quote('erase me')}")
+    page.get_by_role("button", name="Erase…").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("events (")
+    expect(dialog.get_by_role("button", name="Erase")).to_be_disabled()
+    dialog.get_by_label("Type erase me to go on").fill("erase me")
+    expect(dialog.get_by_role("button", name="Erase")).to_be_enabled()
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_have_count(0)
+
+
+def test_a_key_is_made_shown_once_used_and_revoked(admin: Visitor) -> None:
+    page = admin.open("/admin/accounts")
+    page.get_by_role("button", name="Make a key").click()
+    page.get_by_label("What it is for").fill("a test's key")
+    page.get_by_role("button", name="Make it").click()
+    token = page.get_by_label("The new key").inner_text()
+    headers = {"Authorization": f"Bearer {token}"}
+    assert admin.system.api.get("/api/admin/policies", headers=headers).status_code == 200
+    page.reload()
+    expect(page.get_by_role("table", name="Keys")).to_contain_text("a test's key")
+    expect(page.get_by_text(token)).to_have_count(0)
+    page.get_by_role("button", name="Revoke a test's key").click()
+    agree(page, "Revoke")
+    expect(page.get_by_text("a test's key", exact=True)).to_have_count(0)
+    assert admin.system.api.get("/api/admin/policies", headers=headers).status_code == 401
+
+
+def test_a_viewer_is_offered_nothing_to_change(admin: Visitor, browser: Browser) -> None:
+    page = admin.open("/admin/accounts")
+    page.get_by_role("button", name="Add an account").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name").fill("vera")
+    dialog.get_by_label("Password", exact=True).fill(PASSWORD)
+    dialog.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("table", name="Accounts")).to_contain_text("vera")
+    seen(admin.system, "somebody")
+    with visitor(browser, admin.system) as viewer:
+        viewer.log_in("vera", PASSWORD)
+        page = viewer.open("/admin/ops")
+        expect(page.get_by_role("table", name="Policies")).to_contain_text("linucb")
+        expect(page.get_by_role("button", name=re.compile("Dry run|Change|Replay"))).to_have_count(0)
+        page = viewer.open("/admin/users?user=somebody")
+        expect(page.get_by_label("User id")).to_have_text("somebody")
+        expect(page.get_by_role("button", name=re.compile("Reset|Replay|Erase"))).to_have_count(0)
+        page = viewer.open("/admin/accounts")
+        expect(page.get_by_role("table", name="Roles and permissions")).to_contain_text("operate")
+        expect(page.get_by_role("table", name="Accounts")).to_have_count(0)
+        page.get_by_role("button", name="Make a key").click()
+        expect(page.get_by_role("checkbox")).to_have_count(1)
+        page.get_by_role("button", name="Cancel").click()
