@@ -86,7 +86,7 @@ class ResultView:
         rows, named = self._result.rows[:POINTS], self._result.columns[self._y]
         self._chart.options.clear()
         self._chart.options.update({
-            "animation": False, "aria": {"enabled": True}, "tooltip": {"trigger": "axis"},
+            "animation": False, "tooltip": {"trigger": "axis"},
             "grid": {"left": 8, "right": 16, "top": 28, "bottom": 8, "containLabel": True},
             "xAxis": {"type": "category", "data": [_label(row[self._x]) for row in rows]},
             "yAxis": {"type": "value", "name": named, "scale": self._kind != "bar"},

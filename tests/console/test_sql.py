@@ -20,11 +20,6 @@ def write(page: Page, text: str) -> None:
     expect(editor).to_contain_text(text.splitlines()[-1])
 
 
-def result(page: Page) -> None:
-    """Wait for the answer."""
-    expect(page.get_by_text("row").filter(has_text=" ms").first).to_be_visible()
-
-
 def test_a_statement_is_run_and_its_answer_shown_charted_and_downloaded(admin: Visitor, tmp_path: Path) -> None:
     page = admin.open("/admin/sql")
     page.get_by_role("button", name="Policies side by side").click()
@@ -90,7 +85,7 @@ def test_a_query_is_saved_run_again_renamed_shared_and_deleted(admin: Visitor) -
 def test_tables_and_columns_are_completed_and_inserted(admin: Visitor) -> None:
     page = admin.open("/admin/sql")
     schema = page.get_by_role("region", name="Tables and views")
-    expect(schema.get_by_text("tip_scores")).to_be_visible()
+    expect(schema.locator("summary").get_by_text("tip_scores", exact=True)).to_be_visible()
     write(page, "SELECT ")
     page.keyboard.type("prop")
     page.keyboard.press("Control+Space")
@@ -98,6 +93,6 @@ def test_tables_and_columns_are_completed_and_inserted(admin: Visitor) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("textbox", name="SQL statement")).to_contain_text("SELECT propensity")
     write(page, "FROM ")
-    schema.get_by_text("tips", exact=True).first.click()
+    schema.locator("summary").get_by_text("tips", exact=True).click()
     schema.get_by_role("button", name="tips insert the name").click()
     expect(page.get_by_role("textbox", name="SQL statement")).to_contain_text("FROM tips")
