@@ -28,31 +28,35 @@ def fill(home: Path, decisions: int) -> dict[str, int]:
         connection = duckdb.connect(str(path)) if store == "duckdb" else sqlite3.connect(path)
         tables = [BY_NAME[name] for name in COPIED if store in BY_NAME[name].stores]
         (rows, step) = connection.execute("SELECT count(*), max(seq) + 1 FROM tip_scores").fetchone() or (0, 0)
-        copies = -(-(decisions - rows) // rows)
-        for number in range(1, copies + 1):
+        if (copies := -(-(decisions - rows) // rows)) > 0:
             connection.execute("BEGIN")
             for table in tables:
-                connection.execute(copy(table, number, step, micros=store == "sqlite"))
+                connection.execute(copy(table, copies, step, micros=store == "sqlite"))
             connection.execute("COMMIT")
         (counts[projection],) = connection.execute("SELECT count(*) FROM tip_scores").fetchone() or (0,)
         connection.close()
     return counts
 
 
-def copy(table: Table, number: int, step: int, *, micros: bool) -> str:
-    """The statement that adds copy `number` of the rows that the log gave; sequences move down by `step` a copy."""
-    back = number % SPREAD * DAYS_APART
+def copy(table: Table, copies: int, step: int, *, micros: bool) -> str:
+    """The statement that adds copies of the rows that the log gave; sequences move down by `step` a copy."""
+    back = f"(number % {SPREAD} * {DAYS_APART})"
     selected = []
     for name, kind in table.columns:
-        column = f'"{name}"'
+        column = f't."{name}"'
         if name in ("seq", "last_seq"):
-            column = f"{column} - {number * step}"
+            column = f"{column} - number * {step}"
         elif name in ("user_id", "decision_id", "event_id"):
-            column = f"{column} || '{MARK}{number}'"
+            column = f"{column} || '{MARK}' || number"
         elif kind == "time":
-            column = f"{column} - {back * 86_400_000_000}" if micros else f"{column} - INTERVAL {back} DAY"
+            column = f"{column} - {back} * 86400000000" if micros else f"{column} - to_days({back}::INTEGER)"
         selected.append(column)
-    return f"INSERT INTO {table.name} SELECT {', '.join(selected)} FROM {table.name} WHERE instr(user_id, '{MARK}') = 0"
+    numbers = f"(SELECT 1 AS number UNION ALL SELECT number + 1 FROM numbers WHERE number < {copies})"
+    # One statement: a copy at a time would look through all the copies before it.
+    return (
+        f"WITH RECURSIVE numbers AS {numbers}, origin AS (SELECT * FROM {table.name}) "
+        f"INSERT INTO {table.name} SELECT {', '.join(selected)} FROM numbers, origin AS t"
+    )
 
 
 if __name__ == "__main__":
