@@ -10,8 +10,9 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-import ml.serving.app as scorer
+import ml.serving.scorer as scorer
 from contracts.envelope import Message
+from ml.serving.app import run_scorer
 from ml.serving.delivery import Delivered, Delivery
 from services.settings import Settings
 
@@ -45,7 +46,7 @@ def main() -> None:
         uvicorn.run(app, port=int(sys.argv[2]), loop="uvloop", http="httptools", log_level="warning", access_log=False)
     else:
         setattr(scorer, "Delivery", Unlogged)  # noqa: B010 - an attribute of another module, on purpose
-        scorer.run_scorer(Settings())
+        run_scorer(Settings())
 
 
 if __name__ == "__main__":

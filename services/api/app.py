@@ -6,7 +6,6 @@ from importlib.metadata import version
 from typing import Any
 
 import httpx
-import uvicorn
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
@@ -27,12 +26,11 @@ from services.api.replay_progress import ReplayProgress
 from services.api.ring import Ring
 from services.api.stream_link import StreamLink
 from services.bootstrap import Bus
+from services.http_server import http_server
 from services.keys import load_secrets
 from services.recommender.recommender import Recommender
 from services.recommender.scorer import ScorerClient, scorer_client
 from services.settings import Settings
-
-STOP_S = 5
 
 
 def create_app(
@@ -101,17 +99,7 @@ def create_app(
 
 def serve(app: FastAPI, settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=STOP_S,
-    )
+    http_server(app, settings.host, settings.port).run()
 
 
 def _describe_problems(app: FastAPI) -> None:

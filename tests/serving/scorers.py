@@ -14,7 +14,8 @@ from contracts.codec import Decoder
 from contracts.envelope import Entry, Message
 from contracts.events.person import TipScored
 from contracts.subjects import build
-from ml.serving.app import Scorer, create_app
+from ml.serving.app import create_app
+from ml.serving.scorer import Scorer
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
 from services.catalog.builtin import builtin_tips
