@@ -15,7 +15,7 @@ from services.bus.embedded import server_command, write_config
 
 Fsync = Literal["always", "interval"]
 FSYNCS: tuple[Fsync, ...] = ("always", "interval")
-START_LIMIT_S = 20.0
+START_LIMIT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)

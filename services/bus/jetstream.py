@@ -78,15 +78,16 @@ class JetStreamBus:
         return (await self._publisher.publish([message], timeout))[0]
 
     async def publish_all(self, messages: Sequence[Message]) -> list[Ack]:
-        """Publish in this order, all in flight together, as `publish` does for one; waits for every ack."""
-        return await self._publisher.publish(messages)
+        """Store any number in order, 1000 at a time in atomic batches (ADR-50), and return their places.
+
+        Ids that the stream knows from its duplicate window (600 s) add nothing. Waits for the server for ever. Raises
+        PublishRefused, of some of them, when one can never be stored.
+        """
+        return await self._publisher.publish_batches(messages)
 
     async def publish_batch(self, messages: Sequence[Message]) -> int:
-        """Store any number in order, 1000 at a time in atomic batches (ADR-50); the highest sequence, 0 for none.
-
-        Ids that the stream knows from its duplicate window (600 s) add nothing. Waits for the server for ever.
-        """
-        return await self._publisher.publish_batch(messages)
+        """As `publish_all`; the highest sequence, 0 for none."""
+        return max((ack.seq for ack in await self.publish_all(messages)), default=0)
 
     def read(
         self, after: int, *, upto: int | None = None, subjects: Sequence[str] = ()

@@ -56,14 +56,14 @@ class MemoryBus:
         return self._store(message)
 
     async def publish_all(self, messages: Sequence[Message]) -> list[Ack]:
-        """Store these in order; one ack each."""
+        """Store any number in order and return their places, or none when one is refused."""
+        for message in messages:
+            check_message(message, MAX_PAYLOAD)
         return [self._store(message) for message in messages]
 
     async def publish_batch(self, messages: Sequence[Message]) -> int:
-        """Store any number in order, or none when one is refused; the highest sequence, 0 for none."""
-        for message in messages:
-            check_message(message, MAX_PAYLOAD)
-        return max((self._store(message).seq for message in messages), default=0)
+        """As `publish_all`; the highest sequence, 0 for none."""
+        return max((ack.seq for ack in await self.publish_all(messages)), default=0)
 
     async def read(
         self, after: int, *, upto: int | None = None, subjects: Sequence[str] = ()

@@ -79,7 +79,7 @@ class Publisher:
         self._fail_all()
 
     async def publish(self, messages: Sequence[Message], timeout: float | None = None) -> list[Ack]:
-        """See `JetStreamBus.publish` and `publish_all`."""
+        """See `JetStreamBus.publish`; several are in flight together."""
         for message in messages:
             check_message(message, self._link.nc.max_payload)
         if self._link.closed:
@@ -104,17 +104,17 @@ class Publisher:
                 for ticket in tickets:
                     self._pending.pop(ticket, None)
 
-    async def publish_batch(self, messages: Sequence[Message]) -> int:
-        """See `JetStreamBus.publish_batch`."""
+    async def publish_batches(self, messages: Sequence[Message]) -> list[Ack]:
+        """See `JetStreamBus.publish_all`."""
         for message in messages:
             check_message(message, self._link.nc.max_payload)
-        last = 0
+        acks: list[Ack] = []
         for start in range(0, len(messages), MAX_BATCH):
-            last = max(last, await self._commit(messages[start : start + MAX_BATCH]))
-        return last
+            acks += await self._commit(messages[start : start + MAX_BATCH])
+        return acks
 
-    async def _commit(self, messages: Sequence[Message]) -> int:
-        """One atomic batch (ADR-50); the sequence of its last message."""
+    async def _commit(self, messages: Sequence[Message]) -> list[Ack]:
+        """One atomic batch (ADR-50), whose messages follow one another in the stream."""
         while True:
             await self._link.wait_up(None)
             ticket = next(self._tickets)
@@ -132,11 +132,11 @@ class Publisher:
             finally:
                 del self._commits[ticket]
         if "error" not in answer:
-            seq: int = answer["seq"]
-            return seq
+            first = answer["seq"] - len(messages) + 1
+            return [Ack(first + index, False) for index in range(len(messages))]
         # The server refuses a batch as a whole when it knows one of its ids (10201), which is how a retry after a
         # lost ack looks, or when a restart cut it (10176). One by one, known ids are acked as duplicates.
-        return max(ack.seq for ack in await self.publish(messages))
+        return await self.publish(messages)
 
     async def _send_batch(self, messages: Sequence[Message], reply: str) -> bool:
         batch = "-".join(reply.split(".")[-2:])

@@ -37,10 +37,16 @@ async def test_an_id_that_is_known_is_acked_at_its_first_place(bus: Bus) -> None
     assert (await bus.info()).messages == 2
 
 
-async def test_publishing_many_keeps_their_order(bus: Bus) -> None:
-    acks = await bus.publish_all(messages(500))
-    assert [ack.seq for ack in acks] == list(range(1, 501))
-    assert ids(await read_all(bus, 0, 500)) == [f"e{n}" for n in range(500)]
+async def test_publishing_many_keeps_their_order_and_says_each_ones_place(bus: Bus) -> None:
+    acks = await bus.publish_all(messages(1500))
+    assert acks == [Ack(seq, False) for seq in range(1, 1501)]
+    assert ids(await read_all(bus, 0, 1500)) == [f"e{n}" for n in range(1500)]
+
+
+async def test_publishing_many_with_known_ones_among_them_adds_only_the_others(bus: Bus) -> None:
+    await bus.publish_all([message(2), message(1)])
+    acks = await bus.publish_all(messages(4))
+    assert acks == [Ack(3, False), Ack(2, True), Ack(1, True), Ack(4, False)]
 
 
 async def test_publishing_none_at_all_is_fine(bus: Bus) -> None:
