@@ -25,6 +25,7 @@ from projections.control import (
     Report,
     Schema,
     Sql,
+    Status,
     Switch,
     View,
     read_question,
@@ -107,6 +108,8 @@ class Owner:
         self._live: Live | None = None
         self._pieces = Pieces()
         self._previous: int | None = None
+        self._end_at_start: int | None = None
+        self._caught_up = False
         self._switching = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -120,6 +123,7 @@ class Owner:
     async def start(self) -> None:
         """Open the live version and begin to fold. Raises StoreInUse, AnalyticsInUse, SqlDoorError."""
         number = self._versions.pointer(self.projection).version
+        self._end_at_start = (await self._bus.info()).last_seq
         self._live = await self._open(number)
         self._previous = self._versions.point(self.projection, number).previous
         await self._open_door(self._live)
@@ -141,13 +145,17 @@ class Owner:
         self._stopping.set()
 
     async def answer(self, data: bytes) -> bytes:
-        """Answer a control request. Raises TipstreamError with what the asker is to be told."""
+        """Answer a control request, also before `start` ends. Raises TipstreamError with what to tell the asker."""
         question = read_question(data)
         if isinstance(question, Piece):
             return self._pieces.piece(question.kept, question.number)
         return self._pieces.cut(write_answer(await self._answer(question)))
 
     async def _answer(self, question: Question) -> dict[str, Any]:
+        if self._live is None:
+            if isinstance(question, Status):
+                return {"projection": self.projection, "state": "starting", "seq": 0}
+            raise NotFolded(f"{self.projection} is still opening its files; ask again shortly")
         match question:
             case Digest(user_id):
                 return await self._digest(user_id)
@@ -173,6 +181,7 @@ class Owner:
         behind_ns = time.time_ns() - (checkpoint.recorded_ns if checkpoint is not None else 0)
         return {
             "projection": self.projection,
+            "state": self._state(self.live, lag),
             "version": self.live.version.number,
             "previous": self._previous,
             "seq": projector.seq,
@@ -184,6 +193,13 @@ class Owner:
             "set_aside": projector.set_aside,
             "checkpoint": dataclasses.asdict(checkpoint) if checkpoint is not None else None,
         }
+
+    def _state(self, live: Live, lag: int) -> str:
+        """Down when folding stands still before the stream's end; starting until it has once been where that was."""
+        if lag and (live.projector.last_error or live.folding.done()):
+            return "down"
+        self._caught_up = self._caught_up or live.projector.seq >= (self._end_at_start or 0)
+        return "up" if self._caught_up else "starting"
 
     async def _digest(self, user_id: str | None) -> dict[str, Any]:
         live = self.live

@@ -21,7 +21,7 @@ from projections.folds.projection import State, advance, fold
 from projections.folds.tables import Store
 from projections.rate import Rate
 
-SLICE = 64
+SLICE = 16  # events between two looks at whoever asks something
 MOST_PENDING = 10_000
 SNAPSHOT_EVENTS = 20_000
 BUSY_WAIT_S, BUSY_WAIT_MOST_S = 0.2, 5.0

@@ -76,8 +76,9 @@ async def serve(bus: Bus, settings: Settings, projection: str, stop: asyncio.Eve
     await ensure_stream(bus, settings)
     make_door = _door_maker(bus, settings) if projection == "query" else None
     owner = Owner(bus, Versions(settings.home), projection, make_door=make_door)
-    await owner.start()
+    # First, so that whoever asks for its health meanwhile hears that it starts.
     await bus.respond(subject_of(projection), owner.answer)
+    await owner.start()
     ending = asyncio.create_task(stop.wait())
     ending.add_done_callback(lambda _: owner.stop())
     try:

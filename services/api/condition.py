@@ -171,13 +171,8 @@ class Watch:
 def _projected(status: Answer) -> Component:
     """A projection's own words as a component."""
     lag_events, lag_seconds = status.get("lag_events") or 0, status.get("lag_seconds") or 0.0
-    state: State = "up"
-    if status.get("state") in ("starting", "behind", "down"):
-        state = status["state"]
-    elif "state" not in status and lag_events and status.get("last_error"):
-        # A fold that failed stands still in a process that runs.
-        state = "down"
-    elif lag_events > BEHIND_EVENTS and lag_seconds > BEHIND_S:
+    state: State = status["state"]
+    if state == "up" and lag_events > BEHIND_EVENTS and lag_seconds > BEHIND_S:
         state = "behind"
     return Component(state, status.get("seq"), lag_events, round(lag_seconds, 3), status)
 

@@ -153,7 +153,31 @@ async def test_before_the_first_event_there_is_nothing_to_prove(
             await ask(owner, "digest")
         status = await ask(owner, "status")
         assert (status["seq"], status["lag_events"], status["checkpoint"]) == (0, 5, None)
+        assert status["state"] == "starting"
         gate.set()
+
+
+async def test_it_is_starting_until_it_has_been_where_the_stream_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = stream_of(log_of(10))
+    owner = Owner(stream, Versions(tmp_path), "sqlite")
+    assert await ask(owner, "status") == {"projection": "sqlite", "state": "starting", "seq": 0}
+    with pytest.raises(NotFolded, match="still opening its files"):
+        await ask(owner, "digest")
+    gate = threading.Event()
+    apply = SqliteSink.apply
+
+    def held_up(sink: SqliteSink, *args: Any) -> None:
+        gate.wait(20)
+        apply(sink, *args)
+
+    monkeypatch.setattr(SqliteSink, "apply", held_up)
+    async with owning(tmp_path, stream) as owner:
+        assert (await ask(owner, "status"))["state"] == "starting"
+        gate.set()
+        await owner.live.projector.wait_for(21)
+        assert (await ask(owner, "status"))["state"] == "up"
 
 
 async def test_it_goes_on_at_its_checkpoint_when_started_again(tmp_path: Path) -> None:
@@ -229,7 +253,7 @@ async def test_a_stopped_fold_still_answers(tmp_path: Path, monkeypatch: pytest.
     async with owning(tmp_path, stream_of(log_of(10))) as owner:
         await until(lambda: owner.live.folding.done())
         status = await ask(owner, "status")
-        assert (status["seq"], status["lag_events"]) == (11, 10)
+        assert (status["state"], status["seq"], status["lag_events"]) == ("down", 11, 10)
         assert status["lag_seconds"] > 0
         assert "event 12 (ZeroDivisionError: a mistake in a fold)" in status["last_error"]
         assert (await ask(owner, "digest"))["checkpoint"]["seq"] == 11

@@ -79,7 +79,7 @@ def test_kill_nine_loses_nothing_and_counts_nothing_twice(system: RunningSystem)
             done = sum(len(producer.feedback) for producer in producers)
             wait_for(partial(answered_more_than, producers, done + 5))
             system.kill(victim)
-            system.wait_healthy()
+            system.wait_healthy(300)
     for producer in producers:
         producer.stop.set()
         producer.join(30)
