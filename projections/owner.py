@@ -110,6 +110,7 @@ class Owner:
         self._previous: int | None = None
         self._end_at_start: int | None = None
         self._caught_up = False
+        self._opened = asyncio.Event()
         self._switching = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -127,6 +128,7 @@ class Owner:
         self._live = await self._open(number)
         self._previous = self._versions.point(self.projection, number).previous
         await self._open_door(self._live)
+        self._opened.set()
 
     async def run(self) -> None:
         """Until `stop`. Raises what ended the folding, except a fold's failure, which is only shown."""
@@ -152,10 +154,9 @@ class Owner:
         return self._pieces.cut(write_answer(await self._answer(question)))
 
     async def _answer(self, question: Question) -> dict[str, Any]:
-        if self._live is None:
-            if isinstance(question, Status):
-                return {"projection": self.projection, "state": "starting", "seq": 0}
-            raise NotFolded(f"{self.projection} is still opening its files; ask again shortly")
+        if isinstance(question, Status):
+            return await self._status()
+        await self._opened.wait()
         match question:
             case Digest(user_id):
                 return await self._digest(user_id)
@@ -172,9 +173,11 @@ class Owner:
             case Schema():
                 return {"relations": await asyncio.to_thread(self._duckdb().relations)}
             case _:
-                return await self._status()
+                raise BadQuestion(f"{type(question).__name__} is not asked of an owner")
 
     async def _status(self) -> dict[str, Any]:
+        if self._live is None:
+            return {"projection": self.projection, "state": "starting", "seq": 0}
         projector, info = self.live.projector, await self._bus.info()
         checkpoint = projector.checkpoint
         lag = max(info.last_seq - projector.seq, 0)

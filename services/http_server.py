@@ -1,4 +1,4 @@
-"""The HTTP server that API and scorer run on, with one set of options."""
+"""The HTTP server that API, scorer and MLflow run on, with one set of options."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ STOP_S = 5
 
 
 def http_server(app: Any, host: str, port: int) -> uvicorn.Server:
-    """A server for an ASGI app; `run` serves until SIGTERM, SIGINT or `should_exit`."""
+    """A server for an ASGI app or the name of one; `run` serves until SIGTERM, SIGINT or `should_exit`."""
     config = uvicorn.Config(
         app,
         host=host,

@@ -8,14 +8,12 @@ import os
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import uvicorn
-
+from services.http_server import http_server
 from services.settings import Settings
 
 MOUNT = "/admin/models"
 """The path that everything MLflow serves stands under: a tracking URI is `settings.mlflow_base` + MOUNT."""
 
-STOP_S = 5
 NICENESS = 5
 """MLflow needs a processor for ten seconds to start; whatever else starts goes first."""
 
@@ -33,17 +31,7 @@ def run_mlflow(settings: Settings, *, host: str) -> None:
     from mlflow.server.handlers import initialize_backend_stores
 
     initialize_backend_stores(_database(settings), _database(settings), ARTIFACTS)
-    uvicorn.run(
-        "mlflow.server.fastapi_app:app",
-        host=host,
-        port=settings.mlflow_port,
-        loop="uvloop",
-        http="httptools",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=STOP_S,
-    )
+    http_server("mlflow.server.fastapi_app:app", host, settings.mlflow_port).run()
 
 
 def environment(settings: Settings) -> dict[str, str]:
