@@ -7,13 +7,15 @@ from typing import Any
 from nicegui import ui
 
 from console.addresses import url
-from console.components.confirm import reasoned
+from console.components.confirm import confirm, reasoned
 from console.components.notice import notice
+from console.components.panel import icon_button
 from console.frame import Visit
-from console.moments import count, size
+from console.moments import count, moment, size
 from console.operations.replays import words_of
 from services.api.admin.commands import folded
 from services.api.admin.erasures import ErasurePlan, erase, plan_erasure
+from services.api.admin.links import tips_link
 from services.api.admin.replays import ReplayOrder, ask_for_replay, plan, replay
 from services.api.admin.users import ResetPlan, reset, reset_plan
 from services.problems import Problem
@@ -31,6 +33,7 @@ class Deeds:
         with ui.element("div").classes("line wrap"):
             _button("Reset…", "restart_alt", self._reset)
             _button("Replay…", "replay", self._replay)
+            _button("Tips link…", "link", self._link)
             if visit.may("administer"):
                 _button("Erase…", "delete_forever", self._erase).classes("tone-bad")
         self._said = ui.element("div").classes("w-full").props("aria-live=polite")
@@ -81,6 +84,19 @@ class Deeds:
 
         with self._said:
             timer = ui.timer(PERIOD_S, look)
+
+    async def _link(self) -> None:
+        text = "Whoever has the link is this person on the tips page, until it expires. Give it to nobody else."
+        if not await confirm(f"Make a tips link for {self._user_id}?", text, action="Make it"):
+            return
+        await self._visit.check("operate")
+        made = tips_link(self._visit.parts, self._user_id, str(self._visit.request.base_url))
+        self._said.clear()
+        with self._said:
+            notice(f"It is good until {moment(made.expires_at.isoformat())}.", title="The link to the tips page")
+            with ui.element("div").classes("line w-full"):
+                ui.label(made.url).classes("mono break grow").props('aria-label="The tips link"')
+                icon_button("content_copy", "Copy the link", lambda: ui.clipboard.write(made.url))
 
     async def _erase(self) -> None:
         await self._visit.check("administer")

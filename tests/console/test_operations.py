@@ -4,7 +4,7 @@ import re
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.console.visitors import Visitor, visitor
 from tests.system.running import RunningSystem
@@ -21,6 +21,11 @@ def agree(page: Page, action: str, reason: str = "") -> None:
         dialog.get_by_label("Reason").fill(reason)
     dialog.get_by_role("button", name=action, exact=True).click()
     expect(dialog).to_have_count(0)
+
+
+def table(page: Page, name: str) -> Locator:
+    """The table of that name."""
+    return page.locator(f'.q-table__container[aria-label="{name}"]')
 
 
 def choose(page: Page, field: str, option: str | re.Pattern[str]) -> None:
@@ -47,7 +52,7 @@ def seen(system: RunningSystem, user_id: str) -> None:
 
 def test_the_next_decisions_avoid_a_policy_that_was_disabled(admin: Visitor) -> None:
     page = admin.open("/admin/ops")
-    row = page.get_by_role("table", name="Policies").get_by_role("row").filter(has_text="random")
+    row = table(page, "Policies").get_by_role("row").filter(has_text="random")
     expect(row).to_contain_text("live")
     people = [f"policy-{number}" for number in range(60)]
     assert "random" in {decides(admin.system, user) for user in people}
@@ -59,7 +64,7 @@ def test_the_next_decisions_avoid_a_policy_that_was_disabled(admin: Visitor) -> 
     expect(row).to_contain_text("disabled")
     assert {decides(admin.system, user) for user in people} == {"linucb"}
     page.get_by_label("Text", exact=True).fill("a test of disabling")
-    found = page.get_by_role("table", name="Admin actions").get_by_role("row").filter(has_text="policy.disabled")
+    found = table(page, "Admin actions").get_by_role("row").filter(has_text="policy.disabled")
     expect(found).to_contain_text("a test of disabling")
     expect(page).to_have_url(re.compile(r"text=a\+test"))
     choose(page, "Change", re.compile("^Enable"))
@@ -76,25 +81,23 @@ def test_a_replay_is_planned_followed_to_equal_digests_and_switched_back(admin: 
         page.get_by_role("option", name=projection).click()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Dry run").click()
-    expect(page.get_by_role("table", name="The plan")).to_contain_text("compared by digest, and switched to when equal")
+    expect(table(page, "The plan")).to_contain_text("compared by digest, and switched to when equal")
     expect(page.get_by_text("Nothing has been touched")).to_be_visible()
     page.get_by_role("button", name="Replay…").click()
     agree(page, "Replay", "a test of replays")
     with visitor(admin.page.context.browser, admin.system) as later:  # type: ignore[arg-type]
         later.log_in()
         other = later.open(page.url)
-        expect(other.get_by_role("table", name="Digests by table")).to_contain_text("tip_scores", timeout=LONG_S)
-    expect(page.get_by_role("table", name="What became of each projection")).to_contain_text("equal", timeout=LONG_S)
-    expect(page.get_by_role("table", name="What became of each projection")).to_contain_text("yes")
-    expect(page.get_by_role("table", name="Versions")).to_contain_text("one step back")
+        expect(table(other, "Digests by table")).to_contain_text("tip_scores", timeout=LONG_S)
+    expect(table(page, "What became of each projection")).to_contain_text("equal", timeout=LONG_S)
+    expect(table(page, "What became of each projection")).to_contain_text("yes")
+    expect(table(page, "Versions")).to_contain_text("one step back")
     page.get_by_role("button", name="Switch back", exact=True).click()
     page.get_by_role("button", name="Dry run").click()
-    expect(page.get_by_role("table", name="The plan")).to_contain_text("would be switched back to version")
+    expect(table(page, "The plan")).to_contain_text("would be switched back to version")
     page.get_by_role("button", name="Switch back…").click()
     agree(page, "Switch back")
-    expect(page.get_by_role("table", name="What became of each projection")).to_contain_text(
-        "back from version", timeout=LONG_S
-    )
+    expect(table(page, "What became of each projection")).to_contain_text("back from version", timeout=LONG_S)
 
 
 @pytest.mark.parametrize("user_id", ODD)
@@ -102,10 +105,10 @@ def test_anybody_is_found_whatever_their_id(admin: Visitor, user_id: str) -> Non
     seen(admin.system, user_id)
     page = admin.open("/admin/users")
     page.get_by_label("Search").fill(user_id)
-    link = page.get_by_role("table", name="People").get_by_role("link", name=user_id, exact=True)
+    link = table(page, "People").get_by_role("link", name=user_id, exact=True)
     link.click()
     expect(page.get_by_label("User id")).to_have_text(user_id)
-    expect(page.get_by_role("table", name="What was learned")).to_contain_text("wellbeing.v1")
+    expect(table(page, "What was learned")).to_contain_text("wellbeing.v1")
     wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0
 
@@ -113,7 +116,7 @@ def test_anybody_is_found_whatever_their_id(admin: Visitor, user_id: str) -> Non
 def test_a_person_is_reset_after_a_dry_run_and_their_replay_has_equal_digests(admin: Visitor) -> None:
     seen(admin.system, "reset me/1")
     page = admin.open(f"/admin/users?user={quote('reset me/1')}")
-    learned = page.get_by_role("table", name="What was learned")
+    learned = table(page, "What was learned")
     page.get_by_role("button", name="Reset…").click()
     expect(page.get_by_role("dialog")).to_contain_text("1 pulls with a reward of 1 would be forgotten")
     agree(page, "Reset", "they asked")
@@ -148,7 +151,7 @@ def test_a_key_is_made_shown_once_used_and_revoked(admin: Visitor) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     assert admin.system.api.get("/api/admin/policies", headers=headers).status_code == 200
     page.reload()
-    expect(page.get_by_role("table", name="Keys")).to_contain_text("a test's key")
+    expect(table(page, "Keys")).to_contain_text("a test's key")
     expect(page.get_by_text(token)).to_have_count(0)
     page.get_by_role("button", name="Revoke a test's key").click()
     agree(page, "Revoke")
@@ -163,19 +166,19 @@ def test_a_viewer_is_offered_nothing_to_change(admin: Visitor, browser: Browser)
     dialog.get_by_label("Name").fill("vera")
     dialog.get_by_label("Password", exact=True).fill(PASSWORD)
     dialog.get_by_role("button", name="Add", exact=True).click()
-    expect(page.get_by_role("table", name="Accounts")).to_contain_text("vera")
+    expect(table(page, "Accounts")).to_contain_text("vera")
     seen(admin.system, "somebody")
     with visitor(browser, admin.system) as viewer:
         viewer.log_in("vera", PASSWORD)
         page = viewer.open("/admin/ops")
-        expect(page.get_by_role("table", name="Policies")).to_contain_text("linucb")
+        expect(table(page, "Policies")).to_contain_text("linucb")
         expect(page.get_by_role("button", name=re.compile("Dry run|Change|Replay"))).to_have_count(0)
         page = viewer.open("/admin/users?user=somebody")
         expect(page.get_by_label("User id")).to_have_text("somebody")
         expect(page.get_by_role("button", name=re.compile("Reset|Replay|Erase"))).to_have_count(0)
         page = viewer.open("/admin/accounts")
-        expect(page.get_by_role("table", name="Roles and permissions")).to_contain_text("operate")
-        expect(page.get_by_role("table", name="Accounts")).to_have_count(0)
+        expect(table(page, "Roles and permissions")).to_contain_text("operate")
+        expect(table(page, "Accounts")).to_have_count(0)
         page.get_by_role("button", name="Make a key").click()
         expect(page.get_by_role("checkbox")).to_have_count(1)
         page.get_by_role("button", name="Cancel").click()
