@@ -35,7 +35,12 @@ CHART_THEME: dict[str, Any] = {
     "valueAxis": _AXIS,
     "timeAxis": _BARE,
     "legend": {"textStyle": {"color": _INK}, "itemWidth": 9, "itemHeight": 9, "icon": "circle"},
-    "tooltip": {"backgroundColor": "#1d2433", "borderWidth": 0, "textStyle": {"color": "#f2f4f7", "fontSize": 12}},
+    "tooltip": {
+        "confine": True,
+        "backgroundColor": "#1d2433",
+        "borderWidth": 0,
+        "textStyle": {"color": "#f2f4f7", "fontSize": 12},
+    },
 }
 
 

@@ -24,5 +24,5 @@ def test_a_page_opens_everywhere_and_is_accessible(
         expect(page.locator(".skeleton:visible")).to_have_count(0)
         assert admin.violations() == []
         page.set_viewport_size({"width": 390, "height": 844})
-        wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 0, "the page can be scrolled sideways at 390 pixels"
+        # Drawer and charts follow a new width a moment later; a page that stays too wide never gets there.
+        page.wait_for_function("() => document.documentElement.scrollWidth <= document.documentElement.clientWidth")
