@@ -25,6 +25,7 @@ from services.api.parts import Parts
 from services.api.replay_progress import ReplayProgress
 from services.api.ring import Ring
 from services.api.stream_link import StreamLink
+from services.api.unknown import refuse_unknown
 from services.bootstrap import Bus
 from services.http_server import http_server
 from services.keys import load_secrets
@@ -93,6 +94,7 @@ def create_app(
         public.router, health.router, login.router, admin.router, ml_proxy.router, mlflow_proxy.router,
     ):  # fmt: skip
         app.include_router(router)
+    refuse_unknown(app)
     _describe_problems(app)
     return app
 

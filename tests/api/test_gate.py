@@ -12,6 +12,7 @@ from services.paths import DECISION_ID, THE_REST, USER_ID
 from tests.api.callers import API_KEY, PASSWORD, Door
 
 OPEN = {"/login", "/api/health", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json", "/static-offline-docs"}
+OPEN |= {"/v1", f"/v1/{THE_REST}"}  # what is not there
 PLACES = {
     USER_ID: "ada",
     DECISION_ID: "d",
