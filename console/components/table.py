@@ -34,6 +34,14 @@ _CHOOSE = """
 """
 
 
+# A heading that sorts is a stop for the keyboard too, which also lets a wide table be scrolled by it.
+_HEADING = """
+<q-th :props="props" :tabindex="props.col.sortable ? 0 : undefined" @keydown.enter="props.sort(props.col)">
+  {{ props.col.label }}
+</q-th>
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column: the row's field `name`, its heading, and what its cells show, link to and are coloured by."""
@@ -72,6 +80,7 @@ class Table:
         self.element.props["aria-label"] = label
         if height:
             self.element.style(f"max-height: {height}")
+        self.element.add_slot("header-cell", _HEADING)
         self.element.add_slot("body", _BODY.replace("CHOOSE", _CHOOSE if on_choose else ""))
         if on_choose is not None:
             chosen = on_choose

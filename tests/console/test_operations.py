@@ -65,6 +65,7 @@ def test_the_next_decisions_avoid_a_policy_that_was_disabled(admin: Visitor) -> 
     assert {decides(admin.system, user) for user in people} == {"linucb"}
     page.get_by_label("Text", exact=True).fill("a test of disabling")
     found = table(page, "Admin actions").get_by_role("row").filter(has_text="policy.disabled")
+    expect(found).to_have_count(1)
     expect(found).to_contain_text("a test of disabling")
     expect(page).to_have_url(re.compile(r"text=a\+test"))
     choose(page, "Change", re.compile("^Enable"))
