@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 
 import projections.sinks.snapshots
 from projections.checkpoint import Checkpoint
-from projections.folds.projection import State, fold
+from projections.folds.projection import FOLD_VERSION, State, fold
 from projections.sinks.snapshots import SnapshotFile
 from tests.folds.log import DECODER, Log, fold_all, state_bytes
 from tests.folds.stories import ANYTHING, months, stories
 
 
 def checkpoint_of(state: State) -> Checkpoint:
-    return Checkpoint("TIPS", "c", state.seq, 7, "m", 1, "wellbeing.v1")
+    return Checkpoint("TIPS", "c", state.seq, 7, "m", FOLD_VERSION, "wellbeing.v1")
 
 
 def saved(tmp_path: Path) -> SnapshotFile:
@@ -70,7 +70,7 @@ def test_a_cut_file_is_set_aside(tmp_path: Path, length: int) -> None:
 
 def test_another_fold_version_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = saved(tmp_path)
-    monkeypatch.setattr(projections.sinks.snapshots, "FOLD_VERSION", 2)
+    monkeypatch.setattr(projections.sinks.snapshots, "FOLD_VERSION", FOLD_VERSION + 1)
     assert file.load() is None
 
 
