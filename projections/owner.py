@@ -86,6 +86,7 @@ class Live:
     projector: Projector
     folding: asyncio.Task[None]
     door: Door | None = None
+    door_open: bool = False
 
 
 class Owner:
@@ -198,11 +199,14 @@ class Owner:
         }
 
     def _state(self, live: Live, lag: int) -> str:
-        """Down when folding stands still before the stream's end; starting until it has once been where that was."""
+        """Down when folding stands still before the stream's end; starting until it has once been where that was, and
+        until people's SQL is answered where it is to be.
+        """
         if lag and (live.projector.last_error or live.folding.done()):
             return "down"
         self._caught_up = self._caught_up or live.projector.seq >= (self._end_at_start or 0)
-        return "up" if self._caught_up else "starting"
+        ready = self._make_door is None or live.door_open
+        return "up" if self._caught_up and ready else "starting"
 
     async def _digest(self, user_id: str | None) -> dict[str, Any]:
         live = self.live
@@ -304,6 +308,7 @@ class Owner:
             live.door = self._make_door(live.version.sink)
             try:
                 await live.door.start()
+                live.door_open = True
             except TipstreamError as problem:
                 if not self._failed.done():
                     self._failed.set_exception(problem)

@@ -82,7 +82,7 @@ class Running:
 
     async def until_drained(self) -> None:
         """Return once nothing waits in the outbox."""
-        await until(lambda: self.scorer.delivery.connected and not len(self.scorer.delivery.outbox))
+        await until(lambda: self.scorer.delivery.connected and not len(self.scorer.delivery.outbox), limit=90)
 
 
 @asynccontextmanager
