@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], *, limit: float = 20.0) -> None:
+async def until(condition: Callable[[], bool | Awaitable[bool]], *, limit: float = 60.0) -> None:
     """Return once the condition holds; AssertionError after `limit` seconds."""
     deadline = asyncio.get_running_loop().time() + limit
     while True:
