@@ -19,8 +19,8 @@ export default {
             <div v-for="cell in 5" role="gridcell">{{ cell === 1 && row[0] < 0 ? '' : row[cell - 1] }}</div>
           </div>
         </div>
-        <div v-if="!total" class="tail-none"><slot></slot></div>
       </div>
+      <div v-if="!total" class="tail-none"><slot></slot></div>
       <button v-if="fresh" type="button" class="tail-pill" @click="release">{{ fresh.toLocaleString('en') }} new</button>
     </div>`,
   props: { ring: Number, chosen: Number },

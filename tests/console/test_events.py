@@ -50,6 +50,8 @@ def test_it_is_filled_at_once_and_followed_by_person_and_pattern(admin: Visitor,
     page.reload()
     expect(says(page)).to_have_text([f"done {on}", f"done {on}"])
     page.get_by_label("User", exact=True).fill("nobody at all")
+    expect(page.get_by_role("link", name="Show all events")).to_be_visible()
+    assert admin.violations() == []
     page.get_by_role("link", name="Show all events").click()
     expect(rows(page).nth(10)).to_be_visible()
 
