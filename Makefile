@@ -9,6 +9,8 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
+# How many tests run at once; many start servers of their own and wait for them.
+WORKERS ?= 2
 BENCH_ARGS ?=
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python` overrides it.
@@ -22,7 +24,7 @@ run: .venv/run.stamp ## Start everything with simulated people; Ctrl-C ends it
 	@exec $(BIN)/tipstream up --demo
 
 test: .venv/dev.stamp ## Run all tests (PYTEST_ARGS="tests/bus -x" for some)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 lint: .venv/dev.stamp ## Check format, lint, types and import contracts
 	@echo "ruff format"; $(BIN)/ruff format --quiet --check --output-format concise . || { echo "mend with: $(BIN)/ruff format ."; exit 1; }
