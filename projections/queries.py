@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import TipstreamError
-from contracts.events.admin import SqlExecuted
+from contracts.events.admin import PolicyEnabled, PolicyPromoted, SqlExecuted
+from contracts.subjects import encode_id
 from projections.checkpoint import Checkpoint
 from projections.folds.tables import (
     ADMIN_ACTIONS,
@@ -73,6 +74,13 @@ class ReadModel:
     def policies(self) -> list[Row]:
         """Every policy's standing, by name."""
         return self._select(POLICIES, "ORDER BY policy")
+
+    def was_live(self, policy: str) -> bool:
+        """Whether a policy has ever decided for people."""
+        types = [event.ce_type() for event in (PolicyEnabled, PolicyPromoted)]
+        subjects = [event.SUBJECT.format(policy=encode_id(policy)) for event in (PolicyEnabled, PolicyPromoted)]
+        where = "WHERE type IN (?, ?) AND subject IN (?, ?) LIMIT 1"
+        return bool(self._select(ADMIN_ACTIONS, where, *types, *subjects))
 
     def tips(self, active: bool | None = None) -> list[Row]:
         """The catalog by id; only active or only retired tips when `active` says so."""

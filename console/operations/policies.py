@@ -16,7 +16,8 @@ from console.moments import moment, percent
 from ml.policies.params import PolicyParams
 from ml.policies.registry import POLICIES
 from services.api.admin.commands import folded
-from services.api.admin.policies import PolicyChange, change_policy, policies
+from services.api.admin.ladder import policies
+from services.api.admin.policies import PolicyChange, change_policy
 from services.recommender.assignment import FALLBACK
 
 TONES: dict[str, Tone] = {"live": "good", "shadow": "accent", "disabled": ""}

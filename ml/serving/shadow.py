@@ -24,7 +24,7 @@ from ml.policies.shadowing import Shadow, Shadowing, in_shadow
 from projections.checkpoint import StreamState
 from projections.control import subject_of
 from projections.folds.projection import State, advance
-from services.bootstrap import ensure_stream, load_signer
+from services.bootstrap import Bus, ensure_stream, load_signer
 from services.bus.jetstream import JetStreamBus
 from services.publishing import EventPublisher
 from services.settings import Settings
@@ -135,19 +135,24 @@ def run_shadow(settings: Settings) -> None:
 
 
 async def _until_stopped(settings: Settings) -> None:
-    serving = asyncio.create_task(_serve(settings), name="shadow")
+    serving = asyncio.create_task(_connect_and_serve(settings), name="shadow")
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
     with suppress(asyncio.CancelledError):
         await serving
 
 
-async def _serve(settings: Settings) -> None:
+async def _connect_and_serve(settings: Settings) -> None:
     bus = await JetStreamBus.connect(settings.bus_url, name="tipstream shadow", timeout=None)
     try:
-        decoder = await ensure_stream(bus, settings)
-        worker = ShadowWorker(bus, EventPublisher(bus, load_signer(settings), source=SOURCE), decoder)
-        await bus.respond(subject_of(PROCESS), worker.answer)
-        await worker.run()
+        await serve(bus, settings)
     finally:
         await bus.close()
+
+
+async def serve(bus: Bus, settings: Settings) -> None:
+    """Score along on this bus, and say how far, until cancelled."""
+    decoder = await ensure_stream(bus, settings)
+    worker = ShadowWorker(bus, EventPublisher(bus, load_signer(settings), source=SOURCE), decoder)
+    await bus.respond(subject_of(PROCESS), worker.answer)
+    await worker.run()
