@@ -37,7 +37,7 @@ class World:
 WORLDS = (
     World("a random log", 2_000, 1.0, 0.05),
     World("an exploring log", 5_000, 0.4, 0.1),
-    World("a hardly exploring log", 20_000, 0.1, 0.1),
+    World("a cautious log", 20_000, 0.1, 0.1),
 )
 
 

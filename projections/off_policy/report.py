@@ -86,8 +86,8 @@ class Report:
                 said.append(f"{answer.estimator:<18} {_shown(answer.estimate) if answer.estimate else answer.refusal}")
         said.append(
             f"overlap    worth {found.effective:,.0f} decisions ({found.effective_share:.1%}), weights "
-            f"{found.mean_weight:.3f} on average and {found.largest_weight:.1f} at most, {found.unsupported:.1%} without "
-            "support"
+            f"{found.mean_weight:.3f} on average, {found.largest_weight:.1f} at most; {found.unsupported:.1%} of the "
+            "policy's choices without support"
         )
         if self.evaluation.caution:
             said.append(f"caution    {self.evaluation.caution}")
