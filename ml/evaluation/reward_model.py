@@ -32,5 +32,4 @@ def prediction_variance(evidence: Evidence, x: Array) -> float:
 
 
 def _ridge(gram: Array, moment: Array) -> Array:
-    theta: Array = np.linalg.solve(gram + RIDGE * np.eye(len(moment)), moment)
-    return theta
+    return np.linalg.solve(gram + RIDGE * np.eye(len(moment)), moment).astype(np.float64, copy=False)

@@ -1,6 +1,6 @@
 """A question about a policy asked of a log, and the answer for people and for programs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from contracts.subjects import PREFIX
 from contracts.times import format_time
 from ml.evaluation.estimate import Estimate
 from ml.evaluation.evaluation import Evaluation, evaluate
-from ml.policies.params import PolicyParams
+from ml.policies.params import ParamsError, PolicyParams
 from ml.policies.registry import POLICIES
 from projections.folds.projection import State, advance
 from projections.off_policy.targets import Frequencies, ImportedPolicy, OurPolicy, Target
@@ -115,6 +115,18 @@ async def evaluate_policy(bus: Bus, question: Question, *, progress: Progress) -
         earned=walk.earned.estimate(),
         evaluation=evaluate(walk.evidence),
     )
+
+
+def numbers_of(texts: Sequence[str]) -> dict[str, float]:
+    """Parameters written as `name=number`. Raises ParamsError; names and ranges are the policy's to check."""
+    numbers: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            numbers[name.strip()] = float(value)
+        except ValueError:
+            raise ParamsError(text[:80], "must be a name and a number, such as alpha=0.3") from None
+    return numbers
 
 
 async def _target(bus: Bus, decoder: Decoder, question: Question, last: int) -> Target:

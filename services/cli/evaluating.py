@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from contracts.times import SECOND_US
-from projections.off_policy.report import Question, Report, evaluate_policy
+from projections.off_policy.report import Question, Report, evaluate_policy, numbers_of
 from projections.off_policy.walk import Span
 from services.bus.jetstream import JetStreamBus
 from services.cli.operations import CONNECT_S, BadOption
@@ -33,7 +33,9 @@ def evaluate(
     ] = None,
     window: Annotated[
         str | None,
-        typer.Option(help="30d for the last days, or 2026-01-01..2026-01-31, both within; default all decisions."),
+        typer.Option(
+            help="30d for the last days, or 2026-01-01..2026-01-31, both within, one may be left out; default all."
+        ),
     ] = None,
     young: Annotated[
         bool, typer.Option("--young", help="Also decisions younger than 24 h, whose reaction may still come.")
@@ -41,7 +43,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Say what a policy would have earned a decision, with 95 % intervals; exit 1 when the log cannot answer."""
-    question = Question(policy, _params(params), _span(window, young))
+    question = Question(policy, numbers_of(params) if params else None, _span(window, young))
 
     async def run() -> Report:
         bus = await JetStreamBus.connect(Settings().bus_url, name="tipstream evaluate", timeout=CONNECT_S)
@@ -71,20 +73,6 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _params(given: list[str] | None) -> dict[str, float] | None:
-    """Numbers by name; their names and ranges are the policy's to check."""
-    if not given:
-        return None
-    found: dict[str, float] = {}
-    for text in given:
-        name, _, value = text.partition("=")
-        try:
-            found[name.strip()] = float(value)
-        except ValueError:
-            raise BadOption(f"--params {text!r:.80} must be a name and a number, such as alpha=0.3") from None
-    return found
-
-
 def _span(window: str | None, young: bool) -> Span:
     if window is None:
         return Span(young=young)
@@ -92,15 +80,17 @@ def _span(window: str | None, young: bool) -> Span:
         return Span(_start(datetime.now(UTC).date() - timedelta(days=int(window[:-1]) - 1)), None, young)
     first, dots, last = window.partition("..")
     try:
-        since, until = (date.fromisoformat(day) for day in (first, last))
+        since, until = (date.fromisoformat(day) if day else None for day in (first, last))
     except ValueError:
-        since, until = date.max, date.min
-    if not dots or until < since or until == date.max:
+        since = until = None
+    if not dots or not (since or until) or (since and until and until < since) or until == date.max:
         raise BadOption(
             f"--window {window!r:.80} must be a number of days such as 30d (at most {LONGEST_DAYS}d), or a first and a "
-            "last day such as 2026-01-01..2026-01-31"
+            "last day such as 2026-01-01..2026-01-31, of which one may be left out"
         )
-    return Span(_start(since), _start(until + timedelta(days=1)), young)
+    return Span(
+        None if since is None else _start(since), None if until is None else _start(until + timedelta(days=1)), young
+    )
 
 
 def _start(day: date) -> int:
