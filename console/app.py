@@ -7,6 +7,7 @@ from nicegui import ui
 from console import theme
 from console.pages import (
     accounts,
+    evaluation,
     events,
     experiments,
     features,
@@ -27,6 +28,7 @@ from services.settings import Settings
 # Importing a page registers it.
 PAGES = (
     accounts,
+    evaluation,
     events,
     experiments,
     features,

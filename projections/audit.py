@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from contracts.events.admin import BanditReset, UserErasureRequested
 from contracts.events.person import TipScored
 from contracts.feature_sets import DIMENSIONS
-from ml.policies.recompute import Finding, Recomputer
+from ml.policies.recompute import Finding, NotRecomputable, Recomputer
 from projections.folds.attribution import Step
 from projections.folds.learning import Sums
+from projections.folds.policies import Model
 from projections.folds.projection import State
 
 SHOWN = 20
@@ -44,10 +45,10 @@ class Past:
 
     state: State
     _changes: dict[str, list[Learned | None]] = field(default_factory=dict)
-    _recomputer: Recomputer = field(init=False)
+    recomputer: Recomputer = field(init=False)
 
     def __post_init__(self) -> None:
-        self._recomputer = Recomputer(self.state.catalog.at)
+        self.recomputer = Recomputer(self.state.catalog.at)
 
     def observe(self, step: Step) -> None:
         """Take in a step that has just been folded into `state`."""
@@ -66,12 +67,22 @@ class Past:
         """A decision computed again from the sums at its `state_version`, and compared."""
         if event.external:
             return Finding("external")
+        try:
+            return self.recomputer.check(event, *self.basis(event))
+        except NotRecomputable as error:
+            return Finding("mismatched", (str(error),))
+
+    def basis(self, event: TipScored) -> tuple[Sums | None, Model | None]:
+        """What one of our decisions was made from: the sums at its `state_version`, to be read at once, and its model.
+
+        Raises NotRecomputable.
+        """
         changes = self._changes.get(event.user_id, [])
         if event.state_version > len(changes):
-            known = f"state_version {event.state_version} is ahead of the log, which knows {len(changes)}"
-            return Finding("mismatched", (known,))
-        model = self.state.policies.model(event.feature_set, event.model_seq)
-        return self._recomputer.check(event, self._sums(event, changes), model)
+            raise NotRecomputable(
+                f"state_version {event.state_version} is ahead of the log, which knows {len(changes)}"
+            )
+        return self._sums(event, changes), self.state.policies.model(event.feature_set, event.model_seq)
 
     def _sums(self, event: TipScored, changes: list[Learned | None]) -> Sums | None:
         person = self.state.learning.people.get(event.user_id)

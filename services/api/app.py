@@ -18,6 +18,7 @@ from services.api.admin import routes as admin
 from services.api.body_limit import BodyLimit
 from services.api.condition import Watch
 from services.api.errors import ProblemDocument, install_errors
+from services.api.evaluations import Evaluations
 from services.api.gate import Gate
 from services.api.history import History
 from services.api.mlflow_proxy import mlflow_client
@@ -51,11 +52,11 @@ def create_app(
             mlflow_client(settings.mlflow_base, mlflow_transport) as mlflow,
         ):
             read_model = ReadModel(settings.home)
-            ring, replaying = Ring(link), ReplayProgress(link)
+            ring, replaying, evaluations = Ring(link), ReplayProgress(link), Evaluations(settings)
             recommender = Recommender(read_model, ScorerClient(scorer))
             app.state.parts = Parts(
-                settings, link, ring, replaying, read_model, scorer, mlflow, recommender, app.state.accounts,
-                app.state.tickets,
+                settings, link, ring, replaying, evaluations, read_model, scorer, mlflow, recommender,
+                app.state.accounts, app.state.tickets,
             )  # fmt: skip
             app.state.watch = Watch(app.state.parts)
             app.state.history = History(app.state.watch)
@@ -72,6 +73,7 @@ def create_app(
                 await app.state.history.close()
                 await ring.close()
                 await replaying.close()
+                await evaluations.close()
                 await link.close()
                 read_model.close()
 

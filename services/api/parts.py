@@ -10,6 +10,7 @@ from contracts.headers import valid_traceparent
 from projections.queries import ReadModel
 from services.accounts.accounts import Accounts
 from services.accounts.tickets import Tickets
+from services.api.evaluations import Evaluations
 from services.api.replay_progress import ReplayProgress
 from services.api.ring import Ring
 from services.api.stream_link import StreamLink
@@ -19,14 +20,15 @@ from services.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The stream, its last events and the replay that runs, the read model, the scorer (an HTTP client with its key),
-    MLflow, what joins them, and who may come in.
+    """The stream, its last events, the replay and the evaluations that run, the read model, the scorer (an HTTP client
+    with its key), MLflow, what joins them, and who may come in.
     """
 
     settings: Settings
     link: StreamLink
     ring: Ring
     replaying: ReplayProgress
+    evaluations: Evaluations
     read_model: ReadModel
     scorer: httpx.AsyncClient
     mlflow: httpx.AsyncClient

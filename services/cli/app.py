@@ -5,13 +5,14 @@ import sys
 import typer
 
 from contracts.errors import TipstreamError
-from services.cli import accounts, erasing, events, operations, processes
+from services.cli import accounts, erasing, evaluating, events, operations, processes
 
 app = typer.Typer(name="tipstream", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 processes.add_to(app)
 events.add_to(app)
 operations.add_to(app)
 erasing.add_to(app)
+evaluating.add_to(app)
 accounts.add_to(app)
 
 
