@@ -39,7 +39,7 @@ bench: .venv/bench.stamp ## Measure, each figure as a ratio (BENCH_ARGS for the 
 		$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK_ARGS) pyproject.toml --extra build
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK_ARGS) pyproject.toml --extra build --extra pipelines
 
 lock: .venv/dev.stamp ## Pin the dependencies of pyproject.toml anew (LOCK_ARGS=--upgrade for newer ones)
 	@$(UV_COMPILE) --output-file requirements/run.txt
