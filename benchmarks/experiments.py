@@ -1,7 +1,6 @@
 """Experiments on simulated people: false positives of A/A under continuous peeking, power beside a t test that looks
 once, and how soon a faulty split is noticed."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -53,26 +52,22 @@ def simulate(crowd: Crowd, seed: int) -> Looks:
     size = (crowd.people, crowd.simulations)
     arm = np.array([[arm_of(f"p{i}", f"{seed}/{s}", (1, 1)) for s in range(size[1])] for i in range(size[0])])
     keen = rng.beta(1.5, 3.0, size)
-    before = np.mean([_rewards(rng, keen) for _ in range(crowd.decisions)], axis=0)
-    known = (rng.random(size) < KNOWN_BEFORE).astype(float)
-    totals, seen = np.zeros(size), np.zeros(size)
-    sums = np.zeros((8, 2, crowd.simulations))
+    counts = np.zeros((4, *size))
+    counts[2] = crowd.decisions * (rng.random(size) < KNOWN_BEFORE)
+    counts[3] = np.sum([_rewards(rng, keen) for _ in range(crowd.decisions)], axis=0) * (counts[2] > 0)
+    sums = Sums(*(np.zeros((*shape, 2, crowd.simulations)) for shape in ((), (4,), (4, 4))))
     looks = Looks(*(np.full(crowd.simulations, np.nan) for _ in range(4)))
     for person in _order(crowd, rng):
         side = np.stack((arm[person] == 0, arm[person] == 1)).astype(float)
-        count, total = seen[person], totals[person]
-        was = total / np.maximum(count, 1)
-        total = totals[person] = total + _rewards(rng, keen[person]) + crowd.effect * arm[person]
-        mean = total / (count + 1)
-        x, have, new = before[person], known[person], count == 0
-        added = (
-            new, mean - was, mean**2 - was**2, have * new, have * x * new, have * x**2 * new,
-            have * x * (mean - was), have * (mean - was),
-        )  # fmt: skip
-        sums += np.stack(added)[:, None, :] * side
-        seen[person] = count + 1
-        _look(looks, Sums(*sums))
-    looks.one_t = np.where(_t(Sums(*sums).sample()) > Z, crowd.people, np.nan)
+        now = counts[:, person]
+        was = now * (now[0] > 0)
+        now[0] += 1
+        now[1] += _rewards(rng, keen[person]) + crowd.effect * arm[person]
+        sums.people[:] += side * (now[0] == 1)
+        sums.total[:] += side * (now - was)[:, None]
+        sums.products[:] += side * (now * now[:, None] - was * was[:, None])[:, :, None]
+        _look(looks, sums)
+    looks.one_t = np.where(_t(sums.sample()) > Z, crowd.people, np.nan)
     return looks
 
 

@@ -12,7 +12,7 @@ ALPHA = 0.05
 EFFECT = 0.05
 """The size of a difference (in reward) that intervals are narrowest for; it must not be chosen after looking."""
 
-FEWEST = 100
+FEWEST = 50
 """People an arm needs before anything is said: the promise rests on means being nearly normal."""
 
 

@@ -11,6 +11,8 @@ from ml.experiments.cuped import adjusted
 from ml.experiments.people import PRIOR_PEOPLE, PRIOR_VARIANCE, Sample, Sums
 from ml.experiments.sample_ratio import ALARM, chi_square_p_value, sequential_p_value
 
+Counts = tuple[float, float, float, float]
+
 
 def sample(*arms: tuple[float, float, float]) -> Sample:
     return Sample(*(np.array(values, float) for values in zip(*arms, strict=True)))
@@ -46,46 +48,68 @@ def test_nothing_is_said_of_an_arm_with_few_people() -> None:
 
 
 def test_people_who_all_did_the_same_leave_some_doubt() -> None:
-    silent = Sums(*(np.array([float(value), float(value)]) for value in (200, 0, 0, 0, 0, 0, 0, 0))).sample()
+    silent = sums_of([(number % 2, (1.0, 0.0, 0.0, 0.0)) for number in range(400)]).sample()
     assert list(silent.variance) == [PRIOR_PEOPLE * PRIOR_VARIANCE / (199 + PRIOR_PEOPLE)] * 2
     assert differences(silent).low[0] < 0 < differences(silent).high[0]
 
 
-def people(seed: int) -> tuple[list[tuple[int, float, float | None]], Sums]:
-    """(arm, y, x) of people, whose y follows their x, and their sums."""
+def people(seed: int) -> list[tuple[int, Counts]]:
+    """The arm and the counts of people; what they earn follows what they earned before, unknown of every fourth."""
     rng = np.random.default_rng(seed)
-    found: list[tuple[int, float, float | None]] = []
+    found = []
     for number in range(400):
-        x = float(rng.normal(0.3, 0.5))
-        found.append((number % 3 % 2, 0.8 * x + float(rng.normal(0, 0.2)), x if number % 4 else None))
-    sums = np.zeros((8, 2))
-    for arm, y, before in found:
-        x, known = before or 0.0, float(before is not None)
-        sums[:, arm] += (1, y, y * y, known, x, x * x, x * y, known * y)
-    return found, Sums(*sums)
+        taste, before, since = rng.normal(0.3, 0.5), float(rng.integers(5, 20)), float(rng.integers(5, 20))
+        known = before if number % 4 else 0.0
+        earned = [times * taste + rng.normal(0, 0.2) for times in (since, known)]
+        found.append((number % 3 % 2, (since, earned[0], known, earned[1] if known else 0.0)))
+    return found
+
+
+def sums_of(people: list[tuple[int, Counts]]) -> Sums:
+    sums = Sums(np.zeros(2), np.zeros((4, 2)), np.zeros((4, 4, 2)))
+    for arm, counts in people:
+        sums.people[arm] += 1
+        sums.total[:, arm] += counts
+        sums.products[:, :, arm] += np.outer(counts, counts)
+    return sums
+
+
+def with_prior(squares: float, count: int) -> float:
+    return (squares + PRIOR_PEOPLE * PRIOR_VARIANCE) / (count - 1 + PRIOR_PEOPLE)
+
+
+def test_a_sample_is_the_reward_a_decision_with_the_variance_between_people() -> None:
+    found = people(3)
+    sample = sums_of(found).sample()
+    for arm in (0, 1):
+        k, r = np.array([counts[:2] for at, counts in found if at == arm]).T
+        mean = r.sum() / k.sum()
+        assert sample.mean[arm] == pytest.approx(mean)
+        assert sample.variance[arm] == pytest.approx(
+            with_prior(float((((r - mean * k) / k.mean()) ** 2).sum()), len(k))
+        )
 
 
 def test_cuped_is_the_regression_within_arms_on_what_is_known_from_before() -> None:
-    found, sums = people(3)
-    centre = np.mean([x for _, _, x in found if x is not None])
-    arms, y = np.array([arm for arm, _, _ in found]), np.array([y for _, y, _ in found])
-    z = np.array([0.0 if x is None else x - centre for _, _, x in found])
-    theta = np.linalg.lstsq(np.column_stack((arms == 0, arms == 1, z)), y, rcond=None)[0][2]
-    found_by_sums = adjusted(sums)
-    assert found_by_sums.theta == pytest.approx(theta)
+    found = people(3)
+    sums = sums_of(found)
+    arms = np.array([arm for arm, _ in found])
+    k, r, k_before, r_before = np.array([counts for _, counts in found]).T
+    e = r - sums.sample().mean[arms] * k
+    z = r_before - r_before.sum() / k_before.sum() * k_before
+    theta = np.linalg.lstsq(np.column_stack((arms == 0, arms == 1, z)), e, rcond=None)[0][2]
+    by_sums = adjusted(sums)
+    assert by_sums.theta == pytest.approx(theta)
     for arm in (0, 1):
-        left = (y - theta * z)[arms == arm]
-        assert found_by_sums.sample.mean[arm] == pytest.approx(left.mean())
-        squares = float(((left - left.mean()) ** 2).sum())
-        expected = (squares + PRIOR_PEOPLE * PRIOR_VARIANCE) / (len(left) - 1 + PRIOR_PEOPLE)
-        assert found_by_sums.sample.variance[arm] == pytest.approx(expected)
-    assert 0.5 < found_by_sums.spared < 1
+        of = arms == arm
+        assert by_sums.sample.mean[arm] == pytest.approx((r[of].sum() - theta * z[of].sum()) / k[of].sum())
+        left = (e[of] - theta * (z[of] - z[of].mean())) / k[of].mean()
+        assert by_sums.sample.variance[arm] == pytest.approx(with_prior(float((left**2).sum()), int(of.sum())))
+    assert 0.3 < by_sums.spared < 1
 
 
-def test_without_people_known_from_before_cuped_changes_nothing() -> None:
-    _, sums = people(3)
-    nobody = np.zeros(2)
-    plain = Sums(sums.people, sums.y, sums.yy, nobody, nobody, nobody, nobody, nobody)
+def test_without_decisions_from_before_cuped_changes_nothing() -> None:
+    plain = sums_of([(arm, (*counts[:2], 0.0, 0.0)) for arm, counts in people(3)])
     found = adjusted(plain)
     assert (found.theta, found.spared) == (0, 0)
     assert found.sample.mean == pytest.approx(plain.sample().mean)

@@ -9,6 +9,8 @@ from services.api.admin import (
     decisions,
     erasures,
     events,
+    experiment_orders,
+    experiment_results,
     experiments,
     features,
     links,
@@ -53,6 +55,8 @@ for module in (
     rewards,
     quality,
     experiments,
+    experiment_orders,
+    experiment_results,
     sql,
 ):
     router.include_router(module.router)
