@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from console.addresses import experiment_url
 from console.components.confirm import reasoned
 from console.components.filters import choice_filter, number_field, text_filter
-from console.components.notice import empty
+from console.components.notice import empty, notice
 from console.components.panel import panel
 from console.components.table import Column, Row, Table
 from console.experiments.outcome import Outcome
@@ -73,7 +73,8 @@ class Experiments:
             self._base = choice_filter("Compared with", {name: name for name in allowed}, allowed[0], lambda _: None)
             self._weights = {name: number_field(f"Weight {name}", 1.0, hint="not in it") for name in allowed}
             self._holdback = number_field("Held back, %", 0.0)
-            ui.button("Preview…", on_click=self._ask, color="primary").props("unelevated")
+            ui.button("Preview…", on_click=self._preview, color="primary").props("unelevated")
+        self._trouble = ui.element("div").classes("w-full")
 
     def _order(self) -> ExperimentOrder:
         """What the form says. Raises Problem naming the field."""
@@ -82,6 +83,8 @@ class Experiments:
             for name, field in sorted(self._weights.items(), key=lambda one: one[0] != self._base.value)
             if field.value
         ]
+        if not self._weights[self._base.value].value:
+            raise Problem.invalid([("arms", f"{self._base.value}, which the others are compared with, needs a weight")])
         given: dict[str, Any] = {
             "experiment_id": (self._id.value or "").strip(),
             "name": (self._name.value or "").strip(),
@@ -93,11 +96,19 @@ class Experiments:
         except ValidationError as error:
             raise Problem.invalid(fields_of(error)) from None
 
-    async def _ask(self) -> None:
-        visit, order = self._visit, self._order()
-        if order.arms[0].policy != self._base.value:
-            raise Problem.invalid([("arms", f"{self._base.value}, which the others are compared with, needs a weight")])
-        plan = await to_thread(plan_experiment, visit.parts, order)
+    async def _preview(self) -> None:
+        self._trouble.clear()
+        try:
+            order = self._order()
+            plan = await to_thread(plan_experiment, self._visit.parts, order)
+        except Problem as problem:
+            with self._trouble:
+                notice(str(problem), tone="bad")
+            return
+        await self._ask(order, plan)
+
+    async def _ask(self, order: ExperimentOrder, plan: ExperimentPlan) -> None:
+        visit = self._visit
         reason = await reasoned(f"Start {order.name}?", said(plan), action="Start")
         if reason is None:
             return
