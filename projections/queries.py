@@ -179,6 +179,14 @@ class ReadModel:
         """Experiments, the latest started first."""
         return self._select(EXPERIMENTS, "ORDER BY started_at DESC, experiment_id")
 
+    def running(self) -> list[Row]:
+        """Experiments that run, the earliest started first."""
+        return self._select(EXPERIMENTS, "WHERE stopped_at IS NULL ORDER BY started_at, experiment_id")
+
+    def experiment(self, experiment_id: str) -> Row | None:
+        """One experiment."""
+        return self._first(EXPERIMENTS, "WHERE experiment_id = ?", experiment_id)
+
     def saved_queries(self, owner: str | None = None) -> list[Row]:
         """Kept queries by name, of all or of one owner."""
         return self._select(SAVED_QUERIES, "WHERE ? IS NULL OR owner = ? ORDER BY name, query_id", owner, owner)
