@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`turns` slices of `slice_s` seconds for each compared thing; `events` is the size of a stream to work on."""
+    """`turns` slices of `slice_s` seconds for each compared thing; `events` is the size of a stream to work on.
+
+    `rounds` are those of each of the `shuffles` of a stream that policies are compared on.
+    """
 
     turns: int = 7
     slice_s: float = 0.5
@@ -14,8 +17,10 @@ class Options:
     seeds: tuple[int, ...] = (7, 8, 9)
     people: int = 40
     days: int = 30
+    rounds: int = 1_000
+    shuffles: int = 10
 
     @classmethod
     def quick(cls) -> "Options":
         """Enough to see every benchmark run, too little to believe the figures."""
-        return cls(turns=2, slice_s=0.1, events=5_000, rate_s=2.0, seeds=(7,), people=8, days=7)
+        return cls(turns=2, slice_s=0.1, events=5_000, rate_s=2.0, seeds=(7,), people=8, days=7, rounds=60, shuffles=2)

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 
 from contracts.events.admin import BanditReset, UserErasureRequested
 from contracts.events.person import TipScored
-from contracts.feature_sets import DIMENSIONS
 from ml.policies.recompute import Finding, Recomputer
 from projections.folds.attribution import Step
-from projections.folds.learning import Sums
+from projections.folds.learning import Person
 from projections.folds.projection import State
 
 SHOWN = 20
@@ -21,12 +20,13 @@ RESET = None
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """One pull or correction: what was added to a person's sums."""
+    """One pull, or correction of pull number `pulled`: what a person's sums learned, under which gammas."""
 
     feature_set: str
     x: bytes
-    first: bool
     delta: float
+    pulled: int
+    gammas: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,9 @@ class Past:
         for join in step.joins:
             if join.effect != "none":
                 decision = join.decision
-                change = Learned(decision.feature_set, decision.x, join.effect == "pull", join.delta)
+                corrected = decision.pulled if join.effect == "correction" else 0
+                gammas = self.state.policies.gammas
+                change = Learned(decision.feature_set, decision.x, join.delta, corrected, gammas)
                 self._changes.setdefault(decision.user_id, []).append(change)
         event = step.entry.event if step.entry is not None else None
         if isinstance(event, BanditReset):
@@ -71,14 +73,16 @@ class Past:
             known = f"state_version {event.state_version} is ahead of the log, which knows {len(changes)}"
             return Finding("mismatched", (known,))
         model = self.state.policies.model(event.feature_set, event.model_seq)
-        return self._recomputer.check(event, self._sums(event, changes), model)
+        person = self.person_at(event.user_id, event.state_version)
+        return self._recomputer.check(event, person.at(event.feature_set, event.params.get("gamma", 1.0)), model)
 
-    def _sums(self, event: TipScored, changes: list[Learned | None]) -> Sums | None:
-        person = self.state.learning.people.get(event.user_id)
+    def person_at(self, user_id: str, version: int) -> Person:
+        """What was known of a person at a version that the log has reached; only its sums count."""
+        person, changes = self.state.learning.people.get(user_id), self._changes.get(user_id, [])
         # The fold has already seen this decision's own step, so only an unchanged version is the one at hand.
-        if person is not None and person.version == event.state_version == len(changes):
-            return person.sums.get(event.feature_set)
-        return sums_after(changes[: event.state_version], event.feature_set)
+        if person is not None and person.version == version == len(changes):
+            return person
+        return person_after(changes[:version])
 
 
 @dataclass(slots=True)
@@ -107,13 +111,12 @@ class ScoreAudit:
             self.mismatches.append(Mismatch(seq, event.decision_id, finding.differences))
 
 
-def sums_after(changes: list[Learned | None], feature_set: str) -> Sums | None:
-    """The sums that these changes lead to; None when there were none."""
-    sums: Sums | None = None
+def person_after(changes: list[Learned | None]) -> Person:
+    """What these changes taught of a person."""
+    person = Person()
     for change in changes:
         if change is RESET:
-            sums = Sums.empty(DIMENSIONS[feature_set])
-        elif change.feature_set == feature_set:
-            sums = sums or Sums.empty(DIMENSIONS[feature_set])
-            sums.add(change.x, change.delta, first=change.first)
-    return sums
+            person.forget()
+        else:
+            person.learn(change.feature_set, change.x, change.delta, pulled=change.pulled, gammas=change.gammas)
+    return person

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from contracts.errors import TipstreamError
+from projections.folds.learning import LEAST_GAMMA
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,16 @@ PARAMETERS = {
     "temperature": Parameter("temperature", 1e-3, 1e3, "difference in score at which a candidate is e times likelier"),
     "lambda": Parameter("lam", 1e-6, 1e6, "ridge prior, in pulls"),
     "epsilon": Parameter("epsilon", 0.0, 1.0, "chance that any candidate alike is drawn"),
+    "gamma": Parameter(
+        "gamma", LEAST_GAMMA, 1.0, "weight left of a pull after the person's next one; 1 forgets nothing"
+    ),
 }
 TAKEN = {
-    "linucb": ("alpha", "lambda", "epsilon"),
-    "lints": ("nu", "lambda", "epsilon"),
-    "epsilon_greedy": ("lambda", "epsilon"),
-    "softmax": ("temperature", "lambda", "epsilon"),
-    "greedy": ("lambda", "epsilon"),
+    "linucb": ("alpha", "lambda", "epsilon", "gamma"),
+    "lints": ("nu", "lambda", "epsilon", "gamma"),
+    "epsilon_greedy": ("lambda", "epsilon", "gamma"),
+    "softmax": ("temperature", "lambda", "epsilon", "gamma"),
+    "greedy": ("lambda", "epsilon", "gamma"),
     "random": ("lambda",),
 }
 """Which parameters each policy takes, in the order in which they are shown."""
@@ -53,6 +57,7 @@ class PolicyParams:
     epsilon: float = 0.05
     nu: float = 0.25
     temperature: float = 0.1
+    gamma: float = 1.0
 
     @classmethod
     def parse(cls, params: Mapping[str, object]) -> Self:
@@ -64,8 +69,10 @@ class PolicyParams:
 
     @classmethod
     def of(cls, policy: str, params: Mapping[str, object]) -> Self:
-        """As `parse`, with the defaults of a policy."""
-        return replace(cls(), **_DEFAULTS.get(policy, {}) | _numbers(params))
+        """As `parse`, with the defaults of a policy, and without what it does not take and therefore does not log."""
+        taken = {PARAMETERS[name].field for name in TAKEN[policy]}
+        own = {field: number for field, number in _numbers(params).items() if field in taken}
+        return replace(cls(), **_DEFAULTS.get(policy, {}) | own)
 
     def logged(self, policy: str) -> dict[str, float]:
         """Those that a policy takes, as its decisions log them."""

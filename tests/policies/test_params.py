@@ -1,6 +1,8 @@
 """Policy parameters as they come from the log and go back to it."""
 
 import math
+import re
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +17,7 @@ def test_what_is_left_out_has_its_default() -> None:
 
 def test_what_is_logged_parses_to_the_same_parameters() -> None:
     params = PolicyParams(alpha=1.25, lam=3.0, epsilon=0.1)
-    assert params.logged("linucb") == {"alpha": 1.25, "lambda": 3.0, "epsilon": 0.1}
+    assert params.logged("linucb") == {"alpha": 1.25, "lambda": 3.0, "epsilon": 0.1, "gamma": 1.0}
     assert PolicyParams.parse(params.logged("linucb")) == params
 
 
@@ -56,6 +58,8 @@ def test_epsilon_greedy_explores_more_than_the_floor() -> None:
         ("lambda", 0),
         ("lambda", True),
         ("epsilon", 1.01),
+        ("gamma", 0.49),
+        ("gamma", 1.01),
         ("epsilon", 10**400),
     ],
 )
@@ -63,3 +67,13 @@ def test_a_parameter_that_can_not_be_meant_is_refused_by_name(key: str, value: o
     with pytest.raises(ParamsError, match=key) as caught:
         PolicyParams.parse({key: value})
     assert caught.value.key == key
+
+
+def test_the_documents_tell_every_policy_s_parameters() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    for policy, taken in TAKEN.items():
+        assert re.search(rf"^\| `{policy}` \| .* \| {', '.join(f'`{name}`' for name in taken)} \|$", page, re.M), policy
+    for name, known in PARAMETERS.items():
+        default = getattr(PolicyParams(), known.field)
+        row = f"| `{name}` | {known.low:g} | {known.high:g} | {default:g}"
+        assert any(line.startswith(row) and line.endswith(f"| {known.meaning} |") for line in page.splitlines()), row

@@ -79,7 +79,7 @@ class Desk:
         """The event against the state as it stands."""
         state = self.log.state
         person = state.learning.people.get(event.user_id)
-        known = sums or (person.sums.get(CURRENT) if person else None)
+        known = sums or (person.at(CURRENT, event.params.get("gamma", 1.0)) if person else None)
         return Recomputer(state.catalog.at).check(event, known, state.policies.model(CURRENT, event.model_seq))
 
 
@@ -163,7 +163,7 @@ def test_a_promoted_model_counts_from_its_promotion_on(desk: Desk) -> None:
 def test_parameters_in_force_are_logged(desk: Desk) -> None:
     desk.log.admin(PolicyPromoted(policy="linucb", params={"alpha": 2.0, "epsilon": 0.5}))
     event = desk.decide("d")
-    assert (event.policy_version, event.params) == (1, {"alpha": 2.0, "lambda": 1.0, "epsilon": 0.5})
+    assert (event.policy_version, event.params) == (1, {"alpha": 2.0, "lambda": 1.0, "epsilon": 0.5, "gamma": 1.0})
     assert desk.check(event) == Finding("identical")
 
 
