@@ -1,7 +1,8 @@
-"""Streams whose every reward is known, so that any policy can be asked about them: classifications, and the demo's people.
+"""Streams whose every reward is known, so that any policy can be asked: classifications, and the demo's people.
 
-A classification becomes a bandit the usual way: the classes are the arms, and an arm pays 1 when it is the label (Bietti,
-Agarwal, Langford, arXiv:1802.04064). Contexts are standardised over the whole data, which tells nothing of the labels.
+A classification becomes a bandit the usual way: the classes are the arms, and an arm pays 1 when it is the label
+(Bietti, Agarwal, Langford, arXiv:1802.04064). Contexts are standardised over the whole data, which tells nothing of
+the labels.
 """
 
 import time

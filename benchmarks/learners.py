@@ -129,7 +129,7 @@ COUNTERPARTS = {
 
 
 def makers() -> dict[str, Make]:
-    """All learners that are installed, by name; ours and MABWiser's with the same numbers, and no floor that it lacks."""
+    """All learners that are installed, by name; ours have MABWiser's numbers, and no floor where it has none."""
     found: dict[str, Make] = {
         "linucb": _ours("linucb", PolicyParams(alpha=ALPHA, epsilon=0.0)),
         "lints": _ours("lints", PolicyParams(nu=NU, epsilon=0.0)),

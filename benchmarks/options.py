@@ -17,7 +17,7 @@ class Options:
     seeds: tuple[int, ...] = (7, 8, 9)
     people: int = 40
     days: int = 30
-    rounds: int = 1_000
+    rounds: int = 500
     shuffles: int = 10
 
     @classmethod

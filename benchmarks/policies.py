@@ -1,7 +1,7 @@
 """Which policy earns most? Progressive validation: each round is decided before it is learned, and its reward counts.
 
-Mean reward of a round on streams whose rewards are all known, over pinned seeds, with the 95 % interval of Student's t. A
-demo person's look away counts 0 and is not learned by anybody.
+Mean reward of a round on streams whose rewards are all known, over pinned seeds, with the 95 % interval of Student's t.
+When a demo person looks away, the round counts 0 and nobody learns from it.
 """
 
 import tempfile
@@ -22,7 +22,7 @@ from services.bus.memory import MemoryBus
 from services.demo.present import Present
 from services.settings import Settings
 
-PEOPLE = 8
+PEOPLE = 5
 STUDENT = {2: 12.706, 10: 2.262}
 """The 97.5 % quantile of Student's t for as many seeds."""
 

@@ -1,8 +1,8 @@
 """One decision explained: made again from what its person's own events had taught by then, and made anew today.
 
-A score depends on its person's decisions, reactions and resets, on the catalog, on promoted models and on the forgetting
-factors of policies: only these are read, up to the decision, never the whole log. What they cannot show is that somebody else used one of the person's
-decision ids before; `verify`, which reads everything, has the last word.
+A score depends on its person's decisions, reactions and resets, on the catalog, on promoted models and on the
+forgetting factors of policies: only these are read, up to the decision, never the whole log. What they cannot show is
+that somebody else used one of the person's decision ids before; `verify`, which reads everything, has the last word.
 """
 
 import asyncio

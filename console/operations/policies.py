@@ -62,7 +62,9 @@ class Policies:
 
     def _form(self) -> None:
         with ui.element("div").classes("line wrap end"):
-            self._policy = choice_filter("Policy", {name: name for name in sorted(POLICIES)}, "linucb", lambda _: self._offer())
+            self._policy = choice_filter(
+                "Policy", {name: name for name in sorted(POLICIES)}, "linucb", lambda _: self._offer()
+            )
             self._action = choice_filter("Change", ACTIONS, "enable", lambda _: self._offer())
             self._weight = _number("Weight", 1.0)
             self._params = {}

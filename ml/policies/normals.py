@@ -1,7 +1,7 @@
 """The standard normal numbers that lints samples with: one table for each d, the same on every machine for ever.
 
-Marsaglia and Bray's polar method (SIAM Review 6(3), 1964) on a `Draw`: its only function beyond IEEE 754 arithmetic is a
-logarithm, which `decimal` rounds correctly where the C library's may differ in the last bit.
+Marsaglia and Bray's polar method (SIAM Review 6(3), 1964) on a `Draw`: its only function beyond IEEE 754 arithmetic is
+a logarithm, which `decimal` rounds correctly where the C library's may differ in the last bit.
 """
 
 from decimal import Context, Decimal

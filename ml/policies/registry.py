@@ -45,14 +45,14 @@ POLICIES: dict[str, Policy] = {
 }
 
 RULES = {
-    "linucb": "The highest score is shown. The bonus is alpha times the standard deviation of the mean: doubt counts as "
-    "promise.",
+    "linucb": "The highest score is shown. The bonus is alpha times the standard deviation of the mean: doubt counts "
+    "as promise.",
     "lints": "The highest score under one sampled theta is shown. The bonus is what the sample adds to the mean, below "
     "zero as often as above; the propensity is the share of the 1,024 samples that a draw may fall on under which this "
     "tip is best.",
     "epsilon_greedy": "The highest mean is shown, or with chance epsilon any tip. There is no bonus.",
-    "softmax": "A tip is drawn, the likelier the higher its mean, so the highest score need not be the one shown. There "
-    "is no bonus.",
+    "softmax": "A tip is drawn, the likelier the higher its mean, so the highest score need not be the one shown. "
+    "There is no bonus.",
     "greedy": "The highest mean is shown, above the floor of epsilon. There is no bonus.",
     "random": "Every tip is as likely as any other: scores are zero, means are only shown.",
 }

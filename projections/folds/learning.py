@@ -159,9 +159,7 @@ def _learn_join(state: LearningState, join: Join, gammas: Sequence[float]) -> bo
     if person is None:
         person = state.people[decision.user_id] = Person()
     join.effect = "correction" if decision.pulled else "pull"
-    decision.pulled = person.learn(
-        decision.feature_set, decision.x, join.delta, pulled=decision.pulled, gammas=gammas
-    )
+    decision.pulled = person.learn(decision.feature_set, decision.x, join.delta, pulled=decision.pulled, gammas=gammas)
     person.version += 1
     return True
 

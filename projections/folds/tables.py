@@ -104,8 +104,8 @@ FEATURE_HISTORY = Table(
 BANDIT_STATS = Table(
     "bandit_stats",
     _columns(
-        user_id="text", feature_set="text", gamma="float", pulls="integer", cumulative_reward="float", state_version="integer",
-        reset_seq="integer", s="bytes", c="bytes",
+        user_id="text", feature_set="text", gamma="float", pulls="integer", cumulative_reward="float",
+        state_version="integer", reset_seq="integer", s="bytes", c="bytes",
     ),
     key=("user_id", "feature_set", "gamma"),
     stores=SQLITE,

@@ -47,7 +47,7 @@ def policies(parts: Parts) -> list[dict[str, Any]]:
 
 
 async def change_policy(parts: Parts, change: PolicyChange, actor: str) -> Commanded:
-    """Publish the change. Raises Problem for a policy that this release does not know, or a parameter it does not take."""
+    """Publish the change. Raises Problem for a policy that is not known, or a parameter that it does not take."""
     if change.policy not in POLICIES:
         raise Problem.invalid([("policy", f"is unknown; there are {', '.join(sorted(POLICIES))}")])
     try:
