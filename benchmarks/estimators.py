@@ -119,4 +119,4 @@ def _propensities(score: Array, epsilon: float) -> Array:
 
 def _draw(propensities: Array, chance: Generator) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     found = (propensities.cumsum(axis=1) < chance.random((len(propensities), 1))).sum(axis=1)
-    return np.minimum(found, K - 1)
+    return np.asarray(np.minimum(found, K - 1))
