@@ -6,7 +6,7 @@ arms have attributes.
 """
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -83,7 +83,8 @@ class VowpalWabbit:
         from vowpal_wabbit_next import TextFormatParser, Workspace
 
         flags = ["--cb_explore_adf", "--epsilon", f"{FLOOR}", "--random_seed", f"{seed}", "--quiet"]
-        self._workspace = Workspace([*flags, "--interactions", "ca"] if stream.factors is None else flags)
+        # What it predicts depends on its flags, which its types can't know.
+        self._workspace: Any = Workspace([*flags, "--interactions", "ca"] if stream.factors is None else flags)
         self._parser, self._stream, self._seed = TextFormatParser(self._workspace), stream, seed
         self._chances: list[tuple[int, float]] = []
 
@@ -97,7 +98,7 @@ class VowpalWabbit:
         label = f"0:{-reward:.6f}:{dict(self._chances)[arm]:.6f} "
         self._workspace.learn_one(self._examples(at, arm, label))
 
-    def _examples(self, at: int, arm: int = -1, label: str = "") -> list[object]:
+    def _examples(self, at: int, arm: int = -1, label: str = "") -> list[Any]:
         stream = self._stream
         k = stream.rewards.shape[1]
         if stream.factors is None:
