@@ -54,8 +54,8 @@ async def test_an_imported_policy_is_evaluated(door: Door, bus: JetStreamBus, tm
 
 async def test_what_cannot_be_asked_names_its_field(door: Door) -> None:
     for query, field in (
-        ("policy=linucb&params=beta=1", "params"), ("policy=linucb&params=alpha", "params"), ("days=0", "days"),
-        ("policy=linucb&params=epsilon=nan", "params"),
+        ("policy=linucb&params=beta=1", "params"), ("policy=linucb&params=alpha", "params"),
+        ("policy=linucb&params=epsilon=nan", "params"), ("policy=linucb&days=0", "days"), ("days=7", "policy"),
     ):  # fmt: skip
         refused = await door.admin.get(f"{PATH}?{query}")
         assert (refused.status_code, refused.json()["field"]) == (422, field), query
