@@ -9,6 +9,8 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
+# How many tests run at once; many start servers of their own and wait for them.
+WORKERS ?= 2
 BENCH_ARGS ?=
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python` overrides it.
@@ -22,7 +24,7 @@ run: .venv/run.stamp ## Start everything with simulated people; Ctrl-C ends it
 	@exec $(BIN)/tipstream up --demo
 
 test: .venv/dev.stamp ## Run all tests (PYTEST_ARGS="tests/bus -x" for some)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 lint: .venv/dev.stamp ## Check format, lint, types and import contracts
 	@echo "ruff format"; $(BIN)/ruff format --quiet --check --output-format concise . || { echo "mend with: $(BIN)/ruff format ."; exit 1; }
@@ -37,7 +39,7 @@ bench: .venv/bench.stamp ## Measure, each figure as a ratio (BENCH_ARGS for the 
 		$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 UV_COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK_ARGS) pyproject.toml --extra build
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(LOCK_ARGS) pyproject.toml --extra build --extra pipelines
 
 lock: .venv/dev.stamp ## Pin the dependencies of pyproject.toml anew (LOCK_ARGS=--upgrade for newer ones)
 	@$(UV_COMPILE) --output-file requirements/run.txt

@@ -32,7 +32,8 @@ from services.settings import Settings
 AGAIN_S = 2.0
 MOST_RANGES = 4_000
 """Of one receipt: about 80 kB, well below what an event may have."""
-SCORER = "scorer"
+SCORER, SHADOW = "scorer", "shadow"
+SHADOW_S = 0.05
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Erasure:
         request = self._request
         self._progress.begin(SCORER, "letting go")
         await self._patiently(SCORER, self._let_go)
+        await self._patiently(SHADOW, self._past_the_request)
         async with self._working:
             found = await self._find()
             await self._publish_receipts(request.erasure_id, [seq for seq in found if seq not in receipts])
@@ -95,6 +97,14 @@ class Erasure:
 
     async def _let_go(self) -> None:
         await ask(self._bus, SCORER, "forget", user_id=self._request.user_id, seq=self._request.seq)
+
+    async def _past_the_request(self) -> None:
+        """Until nothing that was scored along before the request is still on its way to the log."""
+        while True:
+            seq = (await ask(self._bus, SHADOW, "status"))["seq"]
+            if seq is None or seq >= self._request.seq:
+                return
+            await asyncio.sleep(SHADOW_S)
 
     async def _find(self) -> list[int]:
         """The sequences that go, in order: all up to the request, and decisions that were on their way by then."""

@@ -9,8 +9,8 @@ import orjson
 
 from contracts.envelope import Recorded
 from contracts.events.admin import QuerySaved, ReplayRequested, SqlExecuted, UserErasureRequested
-from contracts.events.person import TipScored
-from contracts.subjects import build, person_filters
+from contracts.events.person import ShadowScored, TipScored
+from contracts.subjects import build, encode_id, person_filters
 from projections.continuity import StreamRange
 
 REQUESTS = UserErasureRequested.SUBJECT.format(user_id="*")
@@ -74,13 +74,24 @@ async def about(bus: Bus, user_id: str, *, upto: int) -> AsyncIterator[Recorded]
 
 
 async def made_before(bus: Bus, user_id: str, seq: int, *, upto: int) -> AsyncIterator[int]:
-    """The decisions of a person that stand after a sequence and were made from what had been folded before it."""
-    async for batch in bus.read(seq, upto=upto, subjects=[build(TipScored.SUBJECT, {"user_id": user_id})]):
+    """The decisions of a person that stand after a sequence and were made from what had been folded before it.
+
+    With them go the shadow decisions of those and of earlier ones.
+    """
+    scored = build(TipScored.SUBJECT, {"user_id": user_id})
+    shadows = ShadowScored.SUBJECT.format(policy="*", user_id=encode_id(user_id))
+    since: set[object] = set()
+    async for batch in bus.read(seq, upto=upto, subjects=[scored, shadows]):
         for recorded in batch:
             body = _object(recorded)
-            known = body.get("model_seq", 0)
-            if not body.get("external") and isinstance(known, int) and known < seq:
-                yield recorded.seq
+            if recorded.subject == scored:
+                known = body.get("model_seq", 0)
+                if body.get("external") or not isinstance(known, int) or known >= seq:
+                    since.add(body.get("decision_id"))
+                    continue
+            elif body.get("decision_id") in since:
+                continue
+            yield recorded.seq
 
 
 def erasure_subject(erasure_id: str) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import TipstreamError
-from contracts.events.admin import SqlExecuted
+from contracts.events.admin import PolicyEnabled, PolicyPromoted, SqlExecuted
+from contracts.subjects import encode_id
 from projections.checkpoint import Checkpoint
 from projections.folds.tables import (
     ADMIN_ACTIONS,
@@ -73,6 +74,13 @@ class ReadModel:
     def policies(self) -> list[Row]:
         """Every policy's standing, by name."""
         return self._select(POLICIES, "ORDER BY policy")
+
+    def was_live(self, policy: str) -> bool:
+        """Whether a policy has ever decided for people."""
+        types = [event.ce_type() for event in (PolicyEnabled, PolicyPromoted)]
+        subjects = [event.SUBJECT.format(policy=encode_id(policy)) for event in (PolicyEnabled, PolicyPromoted)]
+        where = "WHERE type IN (?, ?) AND subject IN (?, ?) LIMIT 1"
+        return bool(self._select(ADMIN_ACTIONS, where, *types, *subjects))
 
     def tips(self, active: bool | None = None) -> list[Row]:
         """The catalog by id; only active or only retired tips when `active` says so."""
@@ -170,6 +178,14 @@ class ReadModel:
     def experiments(self) -> list[Row]:
         """Experiments, the latest started first."""
         return self._select(EXPERIMENTS, "ORDER BY started_at DESC, experiment_id")
+
+    def running(self) -> list[Row]:
+        """Experiments that run, the earliest started first."""
+        return self._select(EXPERIMENTS, "WHERE stopped_at IS NULL ORDER BY started_at, experiment_id")
+
+    def experiment(self, experiment_id: str) -> Row | None:
+        """One experiment."""
+        return self._first(EXPERIMENTS, "WHERE experiment_id = ?", experiment_id)
 
     def saved_queries(self, owner: str | None = None) -> list[Row]:
         """Kept queries by name, of all or of one owner."""

@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     scorer_url: Annotated[str, AfterValidator(_web)] | None = None
     mlflow: Literal["on", "off"] = "on"
     demo: Literal["on", "off"] = "off"
+    shadow_decisions: Annotated[int, Field(ge=0)] = 1000
+    shadow_days: Annotated[int, Field(ge=0)] = 7
     mlflow_url: Annotated[str, AfterValidator(_web)] | None = None
     api_url: Annotated[str, AfterValidator(_web)] | None = None
 

@@ -11,6 +11,13 @@ from tests.servers import NatsServer
 from tests.waiting import ManualClock
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep on one worker what shares a server: the tests of a module, and all of the console's, which share a demo."""
+    for item in items:
+        shares_a_demo = item.path.parent.name == "console"
+        item.add_marker(pytest.mark.xdist_group(item.path.parent.name if shares_a_demo else item.path.stem))
+
+
 @pytest.fixture
 def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     """A server of the test's own with an empty store under `tmp_path/home`."""

@@ -1,4 +1,4 @@
-"""Filter bars: labelled fields that are followed as they change, and a choice between a few."""
+"""Labelled fields of filter bars and forms, and a choice between a few."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,6 +22,14 @@ def choice_filter(
         field = ui.select(dict(options), value=value or "", on_change=lambda event: on_change(event.value or ""))
         field.props("outlined dense options-dense").props["aria-label"] = label
     return field.style("min-width: 130px")
+
+
+def number_field(label: str, value: float | None, *, hint: str = "") -> ui.number:
+    """A number that is not negative, or none."""
+    with _field(label):
+        field = ui.number(value=value, placeholder=hint, min=0).props("outlined dense")
+        field.props["aria-label"] = label
+    return field.style("width: 96px")
 
 
 def toggle(options: Mapping[Any, str], value: Any, on_change: Callable[[Any], Any], *, label: str) -> ui.toggle:

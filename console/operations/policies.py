@@ -7,7 +7,7 @@ from typing import Any
 from nicegui import ui
 
 from console.components.confirm import reasoned
-from console.components.filters import choice_filter
+from console.components.filters import choice_filter, number_field
 from console.components.notice import Tone
 from console.components.panel import panel
 from console.components.table import Column, Table
@@ -16,7 +16,8 @@ from console.moments import moment, percent
 from ml.policies.params import PolicyParams
 from ml.policies.registry import POLICIES
 from services.api.admin.commands import folded
-from services.api.admin.policies import PolicyChange, change_policy, policies
+from services.api.admin.ladder import policies
+from services.api.admin.policies import PolicyChange, change_policy
 from services.recommender.assignment import FALLBACK
 
 TONES: dict[str, Tone] = {"live": "good", "shadow": "accent", "disabled": ""}
@@ -65,8 +66,8 @@ class Policies:
         with ui.element("div").classes("line wrap end"):
             self._policy = choice_filter("Policy", {name: name for name in sorted(POLICIES)}, "linucb", lambda _: None)
             self._action = choice_filter("Change", ACTIONS, "enable", self._offer)
-            self._weight = _number("Weight", 1.0)
-            self._params = {name: _number(name, None) for name in PARAMS}
+            self._weight = number_field("Weight", 1.0)
+            self._params = {name: number_field(name, None, hint="as it was") for name in PARAMS}
             ui.button("Change…", on_click=self._ask, color="primary").props("unelevated")
 
     def _offer(self, action: str) -> None:
@@ -134,11 +135,3 @@ def _shares(rows: list[dict[str, Any]]) -> str:
 
 def _said(params: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in params.items()) or "defaults"
-
-
-def _number(label: str, value: float | None) -> ui.number:
-    with ui.element("div").classes("field"):
-        ui.label(label).classes("field-label").props("aria-hidden=true")
-        field = ui.number(value=value, placeholder="as it was", min=0).props("outlined dense")
-        field.style("width: 96px").props["aria-label"] = label
-    return field

@@ -19,7 +19,7 @@ from console.moments import moment
 from console.pages.decision import show_decision, words_of
 from contracts.errors import TipstreamError
 from services.api.admin.decisions import DecisionPage, LogQuery, decisions
-from services.api.admin.policies import policies
+from services.api.admin.ladder import policies
 from services.api.admin.tips import tips
 from services.problems import Problem, fields_of
 

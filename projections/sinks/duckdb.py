@@ -192,6 +192,10 @@ class DuckdbSink:
         except duckdb.TransactionException:
             # A COMMIT that failed has already ended its transaction.
             log.debug("nothing to roll back in %s", self.path)
+        except duckdb.OutOfMemoryException:
+            # An aborted transaction stays, and with it every later BEGIN fails; it ends with its connection.
+            self._writer.close()
+            self._writer = self.cursor()
 
     def _create(self) -> None:
         with self._transaction():

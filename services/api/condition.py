@@ -25,7 +25,9 @@ Answer = dict[str, Any]
 
 PROJECTIONS = {"projector": "sqlite", "analytics": "analytics", "query": "query"}
 """The processes that own a projection beside the scorer, with the projection's name."""
-OPTIONAL = frozenset({"outbox", "mlflow"})
+SHADOW = "shadow"
+"""The process that scores along; it has no seq of its own while no policy is in shadow."""
+OPTIONAL = frozenset({"outbox", "mlflow", "shadow"})
 ANSWER_S = 0.8
 START_S = 60.0
 # MLflow imports for ten seconds of processor time, behind all else.
@@ -40,6 +42,7 @@ MENDS = {
     "projector": "start `tipstream projector`; its log says why it ended",
     "analytics": "start `tipstream analytics`; its log says why it ended",
     "query": "start `tipstream query`; its log says why it ended",
+    "shadow": "start `tipstream shadow`; its log says why it ended",
     "mlflow": "start `tipstream mlflow`, which takes up to a minute; its log says why it ended",
     "outbox": "nothing: it drains by itself once the stream is back",
 }
@@ -86,6 +89,7 @@ class Watch:
             "stream": self._stream,
             "scorer": self._scorer,
             **{name: self._projection(projection) for name, projection in PROJECTIONS.items()},
+            SHADOW: self._shadow,
         }
         if self._parts.settings.mlflow == "on":
             looks["mlflow"] = self._mlflow
@@ -141,6 +145,10 @@ class Watch:
     async def _mlflow(self) -> Component:
         (await self._parts.mlflow.get(f"{MOUNT}/health", timeout=ANSWER_S)).raise_for_status()
         return Component("up")
+
+    async def _shadow(self) -> Component:
+        status = await ask(self._parts.link, SHADOW, "status", timeout=ANSWER_S)
+        return Component("up", details=status)
 
     def _projection(self, projection: str) -> Callable[[], Awaitable[Component]]:
         async def look() -> Component:

@@ -15,7 +15,7 @@ Seed = Annotated[int, typer.Option(help="The same seed gives the same people and
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this module."""
-    for command in (up, api, scorer, projector, analytics, query, replayer, mlflow, demo):
+    for command in (up, api, scorer, projector, analytics, query, replayer, shadow, mlflow, demo):
         app.command()(command)
 
 
@@ -76,6 +76,13 @@ def replayer() -> None:
     from projections.rebuild import run_replayer
 
     run_replayer(Settings())
+
+
+def shadow() -> None:
+    """Score every decision along for the policies in shadow."""
+    from ml.serving.shadow import run_shadow
+
+    run_shadow(Settings())
 
 
 def mlflow(

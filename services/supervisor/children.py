@@ -19,7 +19,7 @@ STOP_S = 15.0
 PR_SET_PDEATHSIG = 1
 
 MLFLOW = "mlflow"
-PROCESSES: tuple[str, ...] = ("scorer", "projector", "analytics", "query", "replayer", "api", MLFLOW)
+PROCESSES: tuple[str, ...] = ("scorer", "projector", "analytics", "query", "replayer", "shadow", "api", MLFLOW)
 """The commands `tipstream up` runs beside the NATS server, in the order they are started."""
 
 

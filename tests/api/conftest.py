@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from ml.serving.app import create_app as create_scorer
+from ml.serving.shadow import serve as score_along
 from projections.projector import Projector
 from projections.sinks.versions import Versions
 from projections.worker import serve
@@ -56,11 +57,13 @@ async def folding(settings: Settings, bus: JetStreamBus, door: Door) -> AsyncIte
 async def system(settings: Settings, bus: JetStreamBus) -> AsyncIterator[System]:
     """The API with its scorer and all three read models, each on a bus of its own."""
     stop = asyncio.Event()
-    buses = [await JetStreamBus.connect(settings.bus_url, name=name) for name in ("sqlite", "analytics", "query")]
+    names = ("sqlite", "analytics", "query", "shadow")
+    buses = [await JetStreamBus.connect(settings.bus_url, name=name) for name in names]
     serving = [
         asyncio.create_task(serve(own, settings, name, stop), name=name)
-        for own, name in zip(buses, ("sqlite", "analytics", "query"), strict=True)
+        for own, name in zip(buses[:3], names[:3], strict=True)
     ]
+    shadowing = asyncio.create_task(score_along(buses[3], settings), name="shadow")
     scorer = create_scorer(settings)
     async with (
         scorer.router.lifespan_context(scorer),
@@ -70,6 +73,9 @@ async def system(settings: Settings, bus: JetStreamBus) -> AsyncIterator[System]
         await system.healthy()
         yield system
     stop.set()
+    shadowing.cancel()
     await asyncio.gather(*serving)
+    with suppress(asyncio.CancelledError):
+        await shadowing
     for own in buses:
         await own.close()

@@ -55,7 +55,8 @@ async def test_policies_are_enabled_shadowed_promoted_and_disabled(door: Door, f
         await done(await door.admin.post("/api/admin/policies", json=body), folding)
         return {row["policy"]: row for row in await rows(door, "/api/admin/policies")}
 
-    standing = await change(policy="greedy", action="enable", weight=0.25, params={"epsilon": 0.1}, reason="try it")
+    forced = {"force": True, "reason": "try it"}
+    standing = await change(policy="greedy", action="enable", weight=0.25, params={"epsilon": 0.1}, **forced)
     assert {name: row["standing"] for name, row in standing.items()} == {
         "linucb": "live", "greedy": "live", "random": "disabled",
     }  # fmt: skip
@@ -76,6 +77,8 @@ async def test_policies_are_enabled_shadowed_promoted_and_disabled(door: Door, f
         ("policies", {"policy": "linucb", "action": "enable", "params": {"beta": 1}}, "params.beta"),
         ("policies", {"policy": "linucb", "action": "enable", "params": {"alpha": -1}}, "params.alpha"),
         ("policies", {"policy": "linucb"}, "action"),
+        ("policies", {"policy": "linucb", "action": "rollout", "share": 1.0}, "share"),
+        ("policies", {"policy": "greedy", "action": "promote", "force": True, "reason": " "}, "reason"),
         ("tips", {"tip_id": "t", "title": "T", "category": "luck", "effort": 1, "minutes": 1}, "category"),
         ("tips", {"tip_id": "t", "title": "T", "category": "mind", "effort": 9, "minutes": 1}, "effort"),
         ("tips/retired", {"tip_id": "never-published"}, "tip_id"),

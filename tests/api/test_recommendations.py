@@ -126,7 +126,7 @@ async def test_only_the_callers_candidates_are_scored(system: System) -> None:
 
 async def test_a_disabled_policy_is_avoided_by_the_next_decisions(system: System) -> None:
     assert (await ask(system))["policy"] == "linucb"
-    done = await system.post("/api/admin/policies", policy="greedy", action="promote")
+    done = await system.post("/api/admin/policies", policy="greedy", action="promote", force=True, reason="now")
     assert (await ask(system, min_seq=done["seq"]))["policy"] == "greedy"
     done = await system.post("/api/admin/policies", policy="greedy", action="disable")
     answer = await ask(system, min_seq=done["seq"])
@@ -135,7 +135,7 @@ async def test_a_disabled_policy_is_avoided_by_the_next_decisions(system: System
 
 
 async def test_several_live_policies_split_people_and_a_person_keeps_hers(system: System) -> None:
-    done = await system.post("/api/admin/policies", policy="random", action="enable", weight=1.0)
+    done = await system.post("/api/admin/policies", policy="random", action="enable", force=True, reason="split")
     await ask(system, min_seq=done["seq"])
     people = [f"person-{number}" for number in range(12)]
     chosen = {person: (await ask(system, user_id=person))["policy"] for person in people}

@@ -5,7 +5,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -206,6 +208,32 @@ def test_a_duckdb_that_has_no_memory_left_is_only_busy(tmp_path: Path) -> None:
     sink.cursor().execute("SET memory_limit = '1GB'")
     sink.apply(coalesce(rows), CHECKPOINT)
     assert len(list(sink.rows(TIPS))) == 2000
+    sink.close()
+
+
+def test_a_duckdb_that_cannot_even_roll_back_is_only_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = DuckdbSink(tmp_path / "rows.duckdb", {"threads": 1})
+    tip(sink, "before", CHECKPOINT)
+
+    class Starving:
+        """The sink's own connection, out of memory at each COMMIT and ROLLBACK, as DuckDB 1.5.5 can be."""
+
+        def __init__(self, writer: duckdb.DuckDBPyConnection) -> None:
+            self.writer = writer
+
+        def execute(self, statement: str, *values: Any) -> duckdb.DuckDBPyConnection:
+            if statement in ("COMMIT", "ROLLBACK"):
+                raise duckdb.OutOfMemoryException("failed to allocate data")
+            return self.writer.execute(statement, *values)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.writer, name)
+
+    monkeypatch.setattr(sink, "_writer", Starving(sink._writer))
+    with pytest.raises(SinkBusy, match="allocate"):
+        tip(sink, "mine", CHECKPOINT)
+    tip(sink, "mine", CHECKPOINT)
+    assert [row[1] for row in sink.rows(TIPS)] == ["mine"]
     sink.close()
 
 

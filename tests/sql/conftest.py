@@ -3,7 +3,6 @@
 import importlib
 import itertools
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,8 @@ from typing import Any
 
 import duckdb
 import pytest
+
+from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 60.0
@@ -113,13 +114,6 @@ class Program:
         self._reader.join(DEADLINE)
         self.process.stdout.close()
         return status
-
-
-def free_port() -> int:
-    """A port nobody listens on at this moment."""
-    with socket.create_server(("localhost", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def analyst() -> duckdb.DuckDBPyConnection:

@@ -95,6 +95,11 @@ class Writer(threading.Thread):
     def _undo(self) -> None:
         try:
             self._connection.execute("ROLLBACK")
+        except duckdb.OutOfMemoryException:
+            # As the sink does: the aborted transaction ends with its connection.
+            connection = self._connection.cursor()
+            self._connection.close()
+            self._connection = connection
         except duckdb.Error as error:
             self.errors.append(str(error))
 

@@ -13,8 +13,9 @@ import duckdb
 import pyarrow.parquet
 import pytest
 
+from tests.servers import free_port
 from tests.sql.attacks import ATTACHED, REFUSED
-from tests.sql.conftest import ROOT, Program, analyst, free_port
+from tests.sql.conftest import ROOT, Program, analyst
 from tests.sql.messages import append, connect, send
 
 REFUSALS = {"SqlRefused", "SqlFailed"}

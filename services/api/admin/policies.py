@@ -1,9 +1,11 @@
 """The policy registry: which policy decides, which scores along, and the commands that change it."""
 
-from typing import Annotated, Any, Literal
+from asyncio import to_thread
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from contracts.events.admin import Params, PolicyDisabled, PolicyEnabled, PolicyPromoted, PolicyShadowed
 from contracts.events.base import Name, Part, SignedEvent, Text
@@ -12,7 +14,8 @@ from ml.policies.registry import POLICIES
 from projections.folds.tables import POLICIES as TABLE
 from services.api.admin.actor import Operator
 from services.api.admin.commands import Commanded, command
-from services.api.admin.rows import present, row_model
+from services.api.admin.ladder import Shadowed, check_climb, policies, shadowed
+from services.api.admin.rows import row_model
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
 
@@ -20,13 +23,24 @@ router = APIRouter(prefix="/policies")
 
 
 class PolicyChange(Part):
-    """`promote` makes a policy the only live one; `enable` adds it for its weight's share of people."""
+    """`promote` makes a policy the only live one; `enable` adds it for its weight's share of people; `rollout` gives it
+    this share of all people and scales the others down. A policy that has not shadowed for long enough is refused,
+    unless `force` is given with a reason.
+    """
 
     policy: Name
-    action: Literal["enable", "disable", "shadow", "promote"]
+    action: Literal["enable", "disable", "shadow", "rollout", "promote"]
     params: Params = Field(default_factory=dict, description="empty: as they were")
     weight: Annotated[float, Field(gt=0, le=1)] = 1.0
+    share: Annotated[float | None, Field(gt=0, lt=1, description="of all people, for `rollout`")] = None
+    force: bool = False
     reason: Text | None = None
+
+    @model_validator(mode="after")
+    def _a_share_to_roll_out(self) -> Self:
+        if (self.action == "rollout") != (self.share is not None):
+            raise ValueError("share goes with the action rollout, and only with that")
+        return self
 
 
 @router.get("", response_model=list[row_model(TABLE)])  # type: ignore[misc]
@@ -35,15 +49,16 @@ def get_policies(parts: PartsOf) -> list[dict[str, Any]]:
     return policies(parts)
 
 
+@router.get("/shadows")
+async def get_shadows(parts: PartsOf) -> list[Shadowed]:
+    """Each policy in shadow: how far it is, how often it agrees, and the reward that it would have got."""
+    return await shadowed(parts)
+
+
 @router.post("", status_code=202)
 async def post_policy(change: PolicyChange, parts: PartsOf, actor: Operator) -> Commanded:
-    """Enable, disable, shadow or promote a policy."""
+    """Shadow a policy, roll it out to a share of people, enable, promote or disable it."""
     return await change_policy(parts, change, actor)
-
-
-def policies(parts: Parts) -> list[dict[str, Any]]:
-    """The rows of the registry."""
-    return [present(TABLE, row) for row in parts.read_model.policies()]
 
 
 async def change_policy(parts: Parts, change: PolicyChange, actor: str) -> Commanded:
@@ -54,15 +69,32 @@ async def change_policy(parts: Parts, change: PolicyChange, actor: str) -> Comma
         PolicyParams.parse(change.params)
     except ParamsError as error:
         raise Problem.invalid([(f"params.{error.key}", error.problem)]) from None
-    return await command(parts, _event(change), actor)
+    if change.action in ("enable", "rollout", "promote"):
+        await check_climb(parts, change.policy, change.params, force=change.force, reason=change.reason)
+    for event in await _events(parts, change):
+        commanded = await command(parts, event, actor)
+    return commanded
 
 
-def _event(change: PolicyChange) -> SignedEvent:
-    policy, reason = change.policy, change.reason
-    if change.action == "enable":
-        return PolicyEnabled(policy=policy, params=change.params, weight=change.weight, reason=reason)
-    if change.action == "shadow":
-        return PolicyShadowed(policy=policy, params=change.params, reason=reason)
-    if change.action == "promote":
-        return PolicyPromoted(policy=policy, params=change.params, reason=reason)
-    return PolicyDisabled(policy=policy, reason=reason)
+async def _events(parts: Parts, change: PolicyChange) -> Sequence[SignedEvent]:
+    """The change as events, at least one. Raises Problem when nobody is there to share people with."""
+    policy, reason = change.policy, f"forced: {change.reason}" if change.force else change.reason
+    match change.action:
+        case "enable":
+            return [PolicyEnabled(policy=policy, params=change.params, weight=change.weight, reason=reason)]
+        case "shadow":
+            return [PolicyShadowed(policy=policy, params=change.params, reason=reason)]
+        case "promote":
+            return [PolicyPromoted(policy=policy, params=change.params, reason=reason)]
+        case "disable":
+            return [PolicyDisabled(policy=policy, reason=reason)]
+    assert change.share is not None
+    live = {row["policy"]: row["weight"] for row in await to_thread(policies, parts) if row["standing"] == "live"}
+    live.pop(policy, None)
+    if not live:
+        raise Problem(409, "Nobody to share with", "no other policy is live; promote this one", field="share")
+    left = (1 - change.share) / sum(live.values())
+    return [
+        *(PolicyEnabled(policy=other, weight=weight * left, reason=reason) for other, weight in sorted(live.items())),
+        PolicyEnabled(policy=policy, params=change.params, weight=change.share, reason=reason),
+    ]

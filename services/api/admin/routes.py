@@ -10,6 +10,8 @@ from services.api.admin import (
     erasures,
     evaluation,
     events,
+    experiment_orders,
+    experiment_results,
     experiments,
     features,
     links,
@@ -55,6 +57,8 @@ for module in (
     evaluation,
     quality,
     experiments,
+    experiment_orders,
+    experiment_results,
     sql,
 ):
     router.include_router(module.router)

@@ -1,0 +1,158 @@
+"""`tipstream shadow`: policies in shadow score every decision along, off the path that people wait on.
+
+What has been scored already is in the log, so nothing is kept beside it: each time a policy goes into shadow, and at
+each start, the log is folded from its first event, and what is missing is published under ids that follow from the
+decision.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from time import perf_counter
+from typing import Any, Protocol
+
+import orjson
+
+from contracts.codec import Decoder
+from contracts.envelope import Entry, Recorded
+from contracts.events.admin import UserErasureRequested
+from contracts.events.person import ShadowScored, TipScored
+from ml.policies.shadowing import Shadow, Shadowing, in_shadow
+from projections.checkpoint import StreamState
+from projections.control import subject_of
+from projections.folds.projection import State, advance
+from services.bootstrap import Bus, ensure_stream, load_signer
+from services.bus.jetstream import JetStreamBus
+from services.publishing import EventPublisher
+from services.settings import Settings
+
+PROCESS = "shadow"
+SOURCE = "/tipstream/shadow"
+POLICY_EVENTS = "tips.admin.policy.>"
+AT_ONCE = 64
+NICENESS = 10
+
+log = logging.getLogger(__name__)
+
+
+class Log(Protocol):
+    """What scoring along reads."""
+
+    async def info(self) -> StreamState: ...
+    def read(
+        self, after: int, *, upto: int | None = None, subjects: Sequence[str] = ()
+    ) -> AsyncIterator[list[Recorded]]: ...
+
+
+class ShadowWorker:
+    """Scores along while there is a policy in shadow; `scored` counts what it has published."""
+
+    def __init__(self, bus: Log, publisher: EventPublisher, decoder: Decoder) -> None:
+        self._bus, self._publisher, self._decoder = bus, publisher, decoder
+        self._seq: int | None = None
+        self._failures: dict[str, str] = {}
+        self.scored = 0
+
+    async def answer(self, _: bytes) -> bytes:
+        """How it is doing, whatever it is asked: `seq` is the last event scored along, None while it idles."""
+        said: dict[str, Any] = {"seq": self._seq, "scored": self.scored, "failures": self._failures}
+        return orjson.dumps({**said, "last_error": "; ".join(f"{k}: {v}" for k, v in self._failures.items()) or None})
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._seq = None
+            await self._wait_for_a_shadow()
+            self._seq = 0
+            await self._score_along()
+
+    async def _wait_for_a_shadow(self) -> None:
+        """Return once a policy stands in shadow; only policy events are read, so that idling costs nothing."""
+        state = State()
+        end = (await self._bus.info()).last_seq
+        async for batch in self._bus.read(0, upto=end, subjects=[POLICY_EVENTS]):
+            for recorded in batch:
+                advance(state, self._decoder.decode(recorded))
+        if in_shadow(state.policies):
+            return
+        async for batch in self._bus.read(end, subjects=[POLICY_EVENTS]):
+            for recorded in batch:
+                advance(state, self._decoder.decode(recorded))
+            if in_shadow(state.policies):
+                return
+
+    async def _score_along(self) -> None:
+        """Return once no policy stands in shadow any more."""
+        state, waiting = State(), dict[str, Shadow]()
+        shadowing = Shadowing(state, perf_counter)
+        self._failures = shadowing.failures
+        end = (await self._bus.info()).last_seq
+        async for batch in self._bus.read(0):
+            for recorded in batch:
+                self._take(state, shadowing, recorded, waiting)
+            if state.seq < end:
+                # What is missing is known only where the log ends.
+                await asyncio.sleep(0)
+                continue
+            await self._publish(waiting)
+            # Only now: whoever waits for an event wants nothing of before it to be on its way.
+            self._seq = state.seq
+            if not in_shadow(state.policies):
+                return
+
+    def _take(self, state: State, shadowing: Shadowing, recorded: Recorded, waiting: dict[str, Shadow]) -> None:
+        step, _ = advance(state, self._decoder.decode(recorded))
+        entry: Entry | None = step.entry
+        if entry is None:
+            return
+        event = entry.event
+        if isinstance(event, TipScored):
+            waiting.update((shadow.event_id, shadow) for shadow in shadowing.shadows(event))
+        elif isinstance(event, ShadowScored):
+            waiting.pop(entry.event_id, None)
+        elif isinstance(event, UserErasureRequested):
+            for event_id in [key for key, shadow in waiting.items() if shadow.event.user_id == event.user_id]:
+                del waiting[event_id]
+
+    async def _publish(self, waiting: dict[str, Shadow]) -> None:
+        shadows = list(waiting.values())
+        for start in range(0, len(shadows), AT_ONCE):
+            piece = shadows[start : start + AT_ONCE]
+            await asyncio.gather(*(self._publisher.publish(one.event, event_id=one.event_id) for one in piece))
+            self.scored += len(piece)
+        waiting.clear()
+
+
+def run_shadow(settings: Settings) -> None:
+    """The process: until SIGTERM or SIGINT. Raises TipstreamError."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    os.nice(NICENESS)
+    settings.make_home()
+    asyncio.run(_until_stopped(settings))
+
+
+async def _until_stopped(settings: Settings) -> None:
+    serving = asyncio.create_task(_connect_and_serve(settings), name="shadow")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    with suppress(asyncio.CancelledError):
+        await serving
+
+
+async def _connect_and_serve(settings: Settings) -> None:
+    bus = await JetStreamBus.connect(settings.bus_url, name="tipstream shadow", timeout=None)
+    try:
+        await serve(bus, settings)
+    finally:
+        await bus.close()
+
+
+async def serve(bus: Bus, settings: Settings) -> None:
+    """Score along on this bus, and say how far, until cancelled."""
+    decoder = await ensure_stream(bus, settings)
+    worker = ShadowWorker(bus, EventPublisher(bus, load_signer(settings), source=SOURCE), decoder)
+    await bus.respond(subject_of(PROCESS), worker.answer)
+    await worker.run()

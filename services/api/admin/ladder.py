@@ -1,0 +1,103 @@
+"""The ladder that a policy climbs before it decides for people: disabled, shadow, a share of people, live.
+
+Whether it may climb is read from the log: how long it has scored along with the parameters that it is to have.
+"""
+
+from asyncio import to_thread
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from projections.folds.tables import POLICIES
+from services.api.admin.reports import report
+from services.api.admin.rows import present
+from services.api.parts import Parts
+from services.bootstrap import ACTOR
+from services.bus.errors import BusUnavailable, RequestFailed
+from services.problems import Problem
+
+
+class Shadowed(BaseModel):
+    """How far a policy in shadow is: what it has scored along since it went there, and what it needs to climb."""
+
+    policy: str
+    policy_version: int
+    decisions: int = 0
+    days: int = 0
+    needed_decisions: int
+    needed_days: int
+    agreement: float | None = None
+    shown_reward: float | None = None
+    estimate: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    effective: float | None = None
+    mean_latency_us: float | None = None
+    p99_latency_us: float | None = None
+
+    @property
+    def missing(self) -> list[str]:
+        """What it lacks, in words; empty when it may climb."""
+        needs = {
+            "more decisions": self.needed_decisions - self.decisions,
+            "more days with decisions": self.needed_days - self.days,
+        }
+        return [f"{left:,} {unit}" for unit, left in needs.items() if left > 0]
+
+
+def policies(parts: Parts) -> list[dict[str, Any]]:
+    """The rows of the registry."""
+    return [present(POLICIES, row) for row in parts.read_model.policies()]
+
+
+async def shadowed(parts: Parts) -> list[Shadowed]:
+    """Every policy in shadow with what it has shown there. Raises BusUnavailable, RequestFailed."""
+    standing = [row for row in await to_thread(policies, parts) if row["standing"] == "shadow"]
+    found = {(row["policy"], row["policy_version"]): row for row in await report(parts, "shadows")}
+    needed = {"needed_decisions": parts.settings.shadow_decisions, "needed_days": parts.settings.shadow_days}
+    nothing = {"decisions": 0, "days": 0}
+    return [
+        Shadowed.model_validate(
+            found.get(key := (row["policy"], row["version"]), nothing)
+            | needed
+            | dict(zip(("policy", "policy_version"), key, strict=True))
+        )
+        for row in standing
+    ]
+
+
+async def check_climb(
+    parts: Parts, policy: str, params: Mapping[str, float], *, force: bool, reason: str | None
+) -> None:
+    """See that a policy may decide for people: that it has shadowed for long enough with these parameters (none given:
+    as they were), is live with them, or was until a person took it back. Raises Problem 409, 503.
+
+    Forcing it needs a reason, which stands in the log with the change.
+    """
+    if force:
+        if not (reason or "").strip():
+            raise Problem.invalid([("reason", "is needed to force a policy up the ladder; it is kept in the log")])
+        return
+    row = next((row for row in await to_thread(policies, parts) if row["policy"] == policy), None)
+    standing = row["standing"] if row is not None else "disabled"
+    if row is not None and params and dict(params) != row["params"]:
+        raise _refused(f"{policy} is {standing} with other parameters: let it shadow with these first")
+    if standing == "disabled":
+        # What the system itself took back, at a guardrail, proves itself again.
+        if row is not None and row["changed_by"] != ACTOR and await to_thread(parts.read_model.was_live, policy):
+            return
+        raise _refused(f"{policy} is disabled: let it shadow first, where it scores along and touches nobody")
+    if standing == "shadow":
+        try:
+            missing = next((one.missing for one in await shadowed(parts) if one.policy == policy), [])
+        except (BusUnavailable, RequestFailed) as problem:
+            detail = f"whether {policy} has shadowed for long enough is not known at the moment: {problem}"
+            raise Problem.unavailable(detail) from None
+        if missing:
+            raise _refused(f"{policy} has not shadowed for long enough: it still needs {' and '.join(missing)}")
+
+
+def _refused(why: str) -> Problem:
+    detail = f"{why}. With `force` and a reason it can be done all the same; the reason stays in the log"
+    return Problem(409, "A policy shadows before it decides for people", detail, field="policy")

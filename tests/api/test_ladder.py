@@ -1,0 +1,104 @@
+"""The ladder: a policy shadows before it decides for people, unless somebody forces it and says why."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from contracts.events.person import ShadowScored
+from contracts.times import DAY_US
+from services.publishing import now_us
+from services.settings import Settings
+from tests.api.callers import System, settings_for
+from tests.servers import NatsServer
+from tests.waiting import until
+
+
+@pytest.fixture
+def settings(nats_server: NatsServer) -> Settings:
+    """A ladder with low steps."""
+    return settings_for(nats_server.home, nats_server, shadow_decisions=6, shadow_days=2)
+
+
+async def change(system: System, **body: Any) -> httpx.Response:
+    answer = await system.door.admin.post("/api/admin/policies", json=body)
+    if answer.status_code == 202:
+        await system.folded()
+    return answer
+
+
+async def standing(system: System) -> dict[str, tuple[str, float]]:
+    rows = await system.get("/api/admin/policies")
+    return {row["policy"]: (row["standing"], row["weight"]) for row in rows if row["standing"] != "disabled"}
+
+
+async def score_along(system: System, decisions: int, days: int, **fields: Any) -> None:
+    """Decisions, and what the shadow worker would have published for them."""
+    publisher = system.door.app.state.parts.link.publisher
+    for number in range(decisions):
+        made = await system.post("/v1/recommendations", user_id=f"person-{number}")
+        shadow = ShadowScored(
+            decision_id=made["decision_id"], user_id=f"person-{number}", policy="greedy", state_version=0,
+            tip_id=made["tips"][0]["tip_id"], score=0.0, propensity=0.5, agreed=number % 2 == 0, chosen_propensity=0.5,
+            latency_us=100, occurred_at=now_us() - (number % days) * DAY_US, **fields,
+        )  # fmt: skip
+        await publisher.publish(shadow)
+        body = {"user_id": f"person-{number}", "action": "helpful", "decision_id": made["decision_id"]}
+        await system.post("/v1/feedback", **body)
+    await system.folded()
+
+
+async def test_a_policy_that_has_not_shadowed_decides_for_nobody(system: System) -> None:
+    for action in ("enable", "promote"):
+        refused = await change(system, policy="greedy", action=action)
+        assert (refused.status_code, refused.json()["field"]) == (409, "policy")
+        assert "let it shadow first" in refused.json()["detail"]
+    assert await standing(system) == {"linucb": ("live", 1.0)}
+    assert (await change(system, policy="linucb", action="enable", weight=0.5)).status_code == 202
+    assert await standing(system) == {"linucb": ("live", 0.5)}
+
+
+async def test_what_a_person_took_back_may_decide_again_as_it_was(system: System) -> None:
+    assert (await change(system, policy="linucb", action="disable")).status_code == 202
+    other = await change(system, policy="linucb", action="enable", params={"alpha": 2.0})
+    assert other.status_code == 409
+    assert (await change(system, policy="linucb", action="enable")).status_code == 202
+    assert await standing(system) == {"linucb": ("live", 1.0)}
+
+
+async def test_what_it_shows_in_shadow_lets_it_climb_to_a_share_and_to_all(system: System) -> None:
+    assert (await change(system, policy="greedy", action="shadow", params={"epsilon": 0.2})).status_code == 202
+    [shadow] = await system.get("/api/admin/policies/shadows")
+    assert (shadow["decisions"], shadow["needed_decisions"], shadow["needed_days"]) == (0, 6, 2)
+    await score_along(system, 4, days=1, policy_version=2)
+    refused = await change(system, policy="greedy", action="rollout", share=0.2)
+    assert "2 more decisions and 1 more days with decisions" in refused.json()["detail"]
+    await score_along(system, 4, days=2, policy_version=2)
+    [shadow] = await system.get("/api/admin/policies/shadows")
+    assert (shadow["decisions"], shadow["days"], shadow["agreement"]) == (8, 2, 0.5)
+    assert shadow["estimate"] == shadow["shown_reward"] == 0.5
+    assert shadow["p99_latency_us"] == 100
+    other = await change(system, policy="greedy", action="promote", params={"epsilon": 0.3})
+    assert "other parameters" in other.json()["detail"]
+    assert (await change(system, policy="greedy", action="rollout", share=0.2)).status_code == 202
+    assert await standing(system) == {"linucb": ("live", 0.8), "greedy": ("live", 0.2)}
+    assert (await change(system, policy="greedy", action="rollout", share=0.5)).status_code == 202
+    assert await standing(system) == {"linucb": ("live", 0.5), "greedy": ("live", 0.5)}
+    assert (await change(system, policy="greedy", action="promote")).status_code == 202
+    assert await standing(system) == {"greedy": ("live", 1.0)}
+    alone = await change(system, policy="greedy", action="rollout", share=0.2)
+    assert (alone.status_code, alone.json()["field"]) == (409, "share")
+
+
+async def test_it_can_be_forced_with_a_reason_that_is_logged(system: System) -> None:
+    forced = {"policy": "greedy", "action": "promote", "force": True}
+    refused = await change(system, **forced)
+    assert (refused.status_code, refused.json()["field"]) == (422, "reason")
+    assert (await change(system, **forced, reason="linucb fails tonight")).status_code == 202
+    assert await standing(system) == {"greedy": ("live", 1.0)}
+
+    async def told() -> bool:
+        actions = await system.get("/api/admin/actions")
+        return bool(actions and actions[0]["reason"] == "forced: linucb fails tonight")
+
+    await until(told)

@@ -1,0 +1,133 @@
+"""Policies in shadow score along what the scorer decides: each decision once, whatever happens to the worker."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import orjson
+import pytest
+
+from contracts.envelope import Entry
+from contracts.events.admin import PolicyDisabled, PolicyShadowed, UserErasureRequested
+from contracts.events.person import ShadowScored
+from ml.serving.shadow import ShadowWorker
+from projections.erasure import made_before
+from services.bootstrap import load_signer, open_decoder
+from services.bus.jetstream import JetStreamBus
+from services.publishing import EventPublisher
+from services.settings import Settings
+from tests.serving.scorers import Running
+from tests.waiting import until
+
+
+@pytest.fixture
+def publisher(settings: Settings, bus: JetStreamBus) -> EventPublisher:
+    """Signs as the installation."""
+    return EventPublisher(bus, load_signer(settings), source="/test")
+
+
+@asynccontextmanager
+async def shadowing(bus: JetStreamBus, publisher: EventPublisher) -> AsyncIterator[ShadowWorker]:
+    worker = ShadowWorker(bus, publisher, await open_decoder(bus))
+    running = asyncio.create_task(worker.run())
+    yield worker
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def shadow(publisher: EventPublisher, policy: str) -> None:
+    await publisher.publish_signed(PolicyShadowed(policy=policy, params={}, reason="try"), actor="ada")
+
+
+async def shadows_in(bus: JetStreamBus) -> list[ShadowScored]:
+    decoder, found = await open_decoder(bus), []
+    async for batch in bus.read(0, upto=(await bus.info()).last_seq, subjects=["tips.shadow.>"]):
+        for item in map(decoder.decode, batch):
+            assert isinstance(item, Entry)
+            assert isinstance(item.event, ShadowScored)
+            found.append(item.event)
+    return found
+
+
+async def until_shadowed(bus: JetStreamBus, count: int) -> list[ShadowScored]:
+    async def shadowed() -> bool:
+        return len(await shadows_in(bus)) >= count
+
+    await until(shadowed)
+    return await shadows_in(bus)
+
+
+async def test_what_is_decided_is_scored_along_from_when_a_policy_goes_into_shadow(
+    scorer: Running, publisher: EventPublisher
+) -> None:
+    await scorer.score(decision_id="before")
+    async with shadowing(scorer.bus, publisher):
+        await shadow(publisher, "greedy")
+        for number in range(5):
+            await scorer.score(decision_id=f"d{number}")
+            await scorer.feedback(action="helpful")
+        found = await until_shadowed(scorer.bus, 5)
+        assert [one.decision_id for one in found] == [f"d{number}" for number in range(5)]
+        assert {one.policy for one in found} == {"greedy"}
+        await publisher.publish_signed(PolicyDisabled(policy="greedy", reason="enough"), actor="ada")
+        await scorer.score(decision_id="after")
+        await shadow(publisher, "random")
+        await scorer.score(decision_id="again")
+        found = await until_shadowed(scorer.bus, 6)
+    assert [(one.policy, one.decision_id) for one in found[5:]] == [("random", "again")]
+
+
+async def test_each_is_scored_along_once_whenever_the_worker_is_away(
+    scorer: Running, publisher: EventPublisher
+) -> None:
+    for policy in ("greedy", "random"):
+        await shadow(publisher, policy)
+    for start in range(0, 60, 20):
+        for number in range(start, start + 20):
+            await scorer.score(decision_id=f"d{number}")
+        # Ended somewhere on the way; what it had sent by then is in the log.
+        async with shadowing(scorer.bus, publisher):
+            await until_shadowed(scorer.bus, 2 * start + 7)
+    async with shadowing(scorer.bus, publisher):
+        found = await until_shadowed(scorer.bus, 120)
+    counts = Counter((one.policy, one.decision_id) for one in found)
+    assert len(counts) == 120
+    assert set(counts.values()) == {1}
+
+
+async def test_it_says_how_far_it_is(scorer: Running, publisher: EventPublisher) -> None:
+    async with shadowing(scorer.bus, publisher) as worker:
+        assert orjson.loads(await worker.answer(b""))["seq"] is None
+        await shadow(publisher, "greedy")
+        await scorer.score(decision_id="d")
+        await until_shadowed(scorer.bus, 1)
+        last = (await scorer.bus.info()).last_seq
+
+        async def there() -> bool:
+            return bool(orjson.loads(await worker.answer(b""))["seq"] == last)
+
+        await until(there)
+        said = orjson.loads(await worker.answer(b""))
+    assert (said["scored"], said["failures"], said["last_error"]) == (1, {}, None)
+
+
+async def test_shadows_of_what_was_decided_before_an_erasure_go_with_it(
+    scorer: Running, publisher: EventPublisher
+) -> None:
+    await shadow(publisher, "greedy")
+    await scorer.score("ann", decision_id="old")
+    await scorer.score("bob", decision_id="bobs")
+    _, ack = await publisher.publish_signed(UserErasureRequested(user_id="ann", reason="asked"), actor="ada")
+    await scorer.stats("ann", min_seq=ack.seq)
+    await scorer.score("ann", decision_id="new")
+    for decision_id, user_id in (("old", "ann"), ("new", "ann"), ("bobs", "bob")):
+        event = ShadowScored(
+            decision_id=decision_id, user_id=user_id, policy="greedy", state_version=0, tip_id="t", score=0.0,
+            propensity=1.0, agreed=True, chosen_propensity=1.0, occurred_at=1_700_000_000_000_000,
+        )  # fmt: skip
+        await publisher.publish(event, event_id=f"late-{decision_id}")
+    last = (await scorer.bus.info()).last_seq
+    found = [seq async for seq in made_before(scorer.bus, "ann", ack.seq, upto=last)]
+    assert found == [last - 2]
