@@ -24,10 +24,12 @@ def choice_filter(
     return field.style("min-width: 130px")
 
 
-def number_field(label: str, value: float | None, *, hint: str = "") -> ui.number:
-    """A number that is not negative, or none."""
+def number_field(
+    label: str, value: float | None, low: float = 0.0, high: float | None = None, *, hint: str = ""
+) -> ui.number:
+    """A number within bounds, or none."""
     with _field(label):
-        field = ui.number(value=value, placeholder=hint, min=0).props("outlined dense")
+        field = ui.number(value=value, placeholder=hint, min=low, max=high).props("outlined dense")
         field.props["aria-label"] = label
     return field.style("width: 96px")
 

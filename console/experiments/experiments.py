@@ -22,7 +22,7 @@ from services.api.admin.experiment_orders import (
     start_experiment,
 )
 from services.api.admin.experiments import experiments
-from services.api.admin.policies import policies
+from services.api.admin.ladder import policies
 from services.problems import Problem, fields_of
 from services.recommender.assignment import ALLOWED
 

@@ -13,7 +13,7 @@ from console.components.panel import panel
 from console.components.table import Column, Table
 from console.frame import Visit
 from console.moments import moment, percent
-from ml.policies.params import PolicyParams
+from ml.policies.params import PARAMETERS, TAKEN
 from ml.policies.registry import POLICIES
 from services.api.admin.commands import folded
 from services.api.admin.ladder import policies
@@ -27,7 +27,6 @@ ACTIONS = {
     "shadow": "Shadow: score along, touch nobody",
     "disable": "Disable",
 }
-PARAMS = tuple(PolicyParams().logged())
 COLUMNS = (
     Column("policy", "Policy", "id"),
     Column("standing", "Standing", "chip", tone=lambda row: TONES[row["standing"]]),
@@ -64,21 +63,29 @@ class Policies:
 
     def _form(self) -> None:
         with ui.element("div").classes("line wrap end"):
-            self._policy = choice_filter("Policy", {name: name for name in sorted(POLICIES)}, "linucb", lambda _: None)
-            self._action = choice_filter("Change", ACTIONS, "enable", self._offer)
+            self._policy = choice_filter(
+                "Policy", {name: name for name in sorted(POLICIES)}, "linucb", lambda _: self._offer()
+            )
+            self._action = choice_filter("Change", ACTIONS, "enable", lambda _: self._offer())
             self._weight = number_field("Weight", 1.0)
-            self._params = {name: number_field(name, None, hint="as it was") for name in PARAMS}
+            self._params = {}
+            for name, known in PARAMETERS.items():
+                self._params[name] = number_field(name, None, known.low, known.high, hint="as it was")
+                self._params[name].tooltip(f"{known.meaning}: {known.low:g} to {known.high:g}")
             ui.button("Change…", on_click=self._ask, color="primary").props("unelevated")
+        self._offer()
 
-    def _offer(self, action: str) -> None:
-        """Only what the action takes."""
+    def _offer(self) -> None:
+        """Only what the action and the policy take."""
+        action, taken = self._action.value, TAKEN[self._policy.value]
         self._weight.parent_slot.parent.visible = action == "enable"  # type: ignore[union-attr]
-        for field in self._params.values():
-            field.parent_slot.parent.visible = action != "disable"  # type: ignore[union-attr]
+        for name, field in self._params.items():
+            field.parent_slot.parent.visible = action != "disable" and name in taken  # type: ignore[union-attr]
 
     async def _ask(self) -> None:
         action, name = self._action.value, self._policy.value
-        given = {key: float(field.value) for key, field in self._params.items() if field.value is not None}
+        values = {key: self._params[key].value for key in TAKEN[name]}
+        given = {key: float(value) for key, value in values.items() if value is not None}
         asked: dict[str, Any] = {"policy": name, "action": action}
         if action == "enable":
             asked["weight"] = float(self._weight.value or 0)

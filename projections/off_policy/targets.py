@@ -56,7 +56,7 @@ class OurPolicy:
     d: int = DIMENSIONS[CURRENT]
 
     def __post_init__(self) -> None:
-        numbers = ", ".join(f"{key} {value:g}" for key, value in self.params.logged().items())
+        numbers = ", ".join(f"{key} {value:g}" for key, value in self.params.logged(self.name).items())
         self.said = f"{self.name} with {numbers}, choosing by what the log knew of each person at each decision"
 
     def concerns(self, event: TipScored) -> bool:
@@ -65,13 +65,12 @@ class OurPolicy:
 
     def made(self, event: TipScored) -> bool:
         """Whether the decision is its own."""
-        return event.policy == self.name and event.params == self.params.logged()
+        return event.policy == self.name and event.params == self.params.logged(self.name)
 
     def judge(self, event: TipScored, past: Past) -> Judged:
         """Its propensities beside the log's, both from the same state. Raises NotRecomputable."""
-        sums, model = past.basis(event)
-        logged = past.recomputer.recompute(event, sums, model)
-        target = past.recomputer.recompute(self._instead(event), sums, model)
+        logged = past.recomputer.recompute(event, *past.basis(event, event.params.get("gamma", 1.0)))
+        target = past.recomputer.recompute(self._instead(event), *past.basis(event, self.params.gamma))
         at = event.candidate_ids().index(event.tip_id)
         mine, theirs = target.scored.choice, logged.scored.choice.propensities
         return Judged(
@@ -86,7 +85,11 @@ class OurPolicy:
 
     def _instead(self, event: TipScored) -> TipScored:
         # Another id is another draw: with the log's own, the target would agree with it more often than by chance.
-        changed = {"policy": self.name, "params": self.params.logged(), "decision_id": f"evaluate/{event.decision_id}"}
+        changed = {
+            "policy": self.name,
+            "params": self.params.logged(self.name),
+            "decision_id": f"evaluate/{event.decision_id}",
+        }
         return event.model_copy(update=changed)
 
 

@@ -33,7 +33,7 @@ async def test_a_log_that_cannot_answer_says_why_and_is_asked_again_on_demand(do
     assert (first["state"] in ("waiting", "running"), first["report"], first["ended_at"]) == (True, None, None)
     kept = await done(door, "policy=greedy&params=epsilon=0.2")
     assert "0 decisions can be used" in kept["report"]["refusal"]
-    assert "greedy with alpha 0.5, lambda 1, epsilon 0.2" in kept["report"]["taken_as"]
+    assert "greedy with lambda 1, epsilon 0.2, gamma 1" in kept["report"]["taken_as"]
     again = await door.admin.get(f"{PATH}?policy=greedy&params=epsilon=0.2&again=true")
     assert again.json()["state"] in ("waiting", "running")
 
