@@ -131,8 +131,12 @@ def numbers_of(texts: Sequence[str]) -> dict[str, float]:
 
 async def _target(bus: Bus, decoder: Decoder, question: Question, last: int) -> Target:
     if question.policy in POLICIES:
-        params = await _standing(bus, decoder, question.policy, last) if question.params is None else question.params
-        check(question.policy, params)
+        params = question.params
+        if params is None:
+            # As it stands, with what an earlier release may have let it take.
+            params = await _standing(bus, decoder, question.policy, last)
+        else:
+            check(question.policy, params)
         return OurPolicy(question.policy, PolicyParams.of(question.policy, params))
     counted: dict[str, Frequencies] = {}
     async for batch in bus.read(0, upto=last, subjects=[SCORED]):

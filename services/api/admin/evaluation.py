@@ -62,7 +62,7 @@ Params = Annotated[list[str], Query(description="such as `alpha=0.3`; as the pol
 async def get_evaluation(
     parts: PartsOf,
     window: WindowOf,
-    policy: Annotated[Id, Query(description="one of ours, or one whose decisions were imported")] = "random",
+    policy: Annotated[Id, Query(description="one of ours, or one whose decisions were imported")],
     params: Params = [],  # noqa: B006
     young: Annotated[bool, Query(description="also decisions younger than 24 h")] = False,
     again: Annotated[bool, Query(description="evaluate anew, on the log as it is now")] = False,
