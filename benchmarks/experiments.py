@@ -74,8 +74,8 @@ def simulate(crowd: Crowd, seed: int) -> Looks:
 def _rewards(rng: np.random.Generator, keen: Floats) -> Floats:
     """One decision's reward of each person, by how keen they are."""
     drawn, of = rng.random(keen.shape), rng.random(keen.shape) < keen
-    found = np.where(of, np.searchsorted(KEEN.cumsum(), drawn), np.searchsorted(DULL.cumsum(), drawn)).clip(0, 5)
-    return np.asarray(REWARDS[found])
+    places = np.where(of, np.searchsorted(KEEN.cumsum(), drawn), np.searchsorted(DULL.cumsum(), drawn))
+    return np.asarray(REWARDS[places.clip(0, 5)])
 
 
 def _order(crowd: Crowd, rng: np.random.Generator) -> Sequence[int]:

@@ -71,6 +71,8 @@ class Experiments:
             self._name = text_filter("Name", "", lambda _: None, hint="what is asked")
             self._id = text_filter("Id", "", lambda _: None, hint="such as greedy-1")
             self._base = choice_filter("Compared with", {name: name for name in allowed}, allowed[0], lambda _: None)
+        # Apart from the texts, which grow as they are filled, so that the button stays where it is.
+        with ui.element("div").classes("line wrap end"):
             self._weights = {name: number_field(f"Weight {name}", 1.0, hint="not in it") for name in allowed}
             self._holdback = number_field("Held back, %", 0.0)
             ui.button("Preview…", on_click=self._preview, color="primary").props("unelevated")

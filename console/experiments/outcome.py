@@ -48,7 +48,7 @@ class Outcome:
             chip("stopped" if row.stopped_at else "running", "" if row.stopped_at else "accent")
             ui.link("Address of this experiment", experiment_url(self._id))
             if row.stopped_at is None and self._visit.may("operate"):
-                ui.button("Stop …", on_click=self._stop, color="negative").props("outline")
+                ui.button("Stop …", on_click=self._stop, color=None).props("outline")
         notice(
             found.sample_ratio.detail, tone="bad" if found.sample_ratio.alarm else "good",
             title="Sample-ratio alarm" if found.sample_ratio.alarm else "",

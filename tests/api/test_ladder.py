@@ -70,7 +70,9 @@ async def test_what_it_shows_in_shadow_lets_it_climb_to_a_share_and_to_all(syste
     assert "6 more decisions and 1 more days with decisions" in refused.json()["detail"]
     await decide(system, 4)
     refused = await change(system, policy="greedy", action="rollout", share=0.2)
-    assert refused.json()["detail"].startswith("greedy has not shadowed for long enough: it still needs 2 more decisions.")
+    assert refused.json()["detail"].startswith(
+        "greedy has not shadowed for long enough: it still needs 2 more decisions."
+    )
     await decide(system, 4)
     [shadow] = await system.get("/api/admin/policies/shadows")
     assert (shadow["decisions"], shadow["days"], shadow["shown_reward"]) == (8, 1, 0.5)

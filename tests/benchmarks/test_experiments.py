@@ -1,6 +1,7 @@
 """The simulated experiments, smaller and with their seeds pinned."""
 
 import numpy as np
+import pytest
 
 from benchmarks.experiments import Crowd, first_alarm, simulate
 
@@ -9,6 +10,7 @@ def called(first: np.ndarray) -> float:
     return float(np.mean(~np.isnan(first)))
 
 
+@pytest.mark.slow
 def test_aa_looked_at_after_every_decision_is_seldom_called() -> None:
     for at_once in (False, True):
         looks = simulate(Crowd(300, 300, 6, at_once=at_once), seed=5)

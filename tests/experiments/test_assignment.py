@@ -1,7 +1,6 @@
 """Who is in which arm."""
 
 from collections import Counter
-from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -37,10 +36,12 @@ def test_a_larger_holdback_only_takes_people_out() -> None:
 
 
 def test_arms_are_independent_of_another_salts_and_of_the_split_among_live_policies() -> None:
-    others: tuple[Callable[[str], int | None], ...] = (
-        lambda person: arm_of(person, "t", (1, 1)),
-        lambda person: ["linucb", "greedy"].index(assign(person, {"linucb": 1.0, "greedy": 1.0}, salt="s")),
-    )
-    for other in others:
+    def live(person: str) -> int:
+        return ["linucb", "greedy"].index(assign(person, {"linucb": 1.0, "greedy": 1.0}, salt="s"))
+
+    def salted(person: str) -> int | None:
+        return arm_of(person, "t", (1, 1))
+
+    for other in (live, salted):
         together = Counter((arm_of(person, "s", (1, 1)), other(person)) for person in PEOPLE)
         assert all(abs(together[pair] / 4000 - 0.25) < 0.03 for pair in ((0, 0), (0, 1), (1, 0), (1, 1)))

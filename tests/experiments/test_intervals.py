@@ -111,7 +111,7 @@ def test_cuped_is_the_regression_within_arms_on_what_is_known_from_before() -> N
 def test_without_decisions_from_before_cuped_changes_nothing() -> None:
     plain = sums_of([(arm, (*counts[:2], 0.0, 0.0)) for arm, counts in people(3)])
     found = adjusted(plain)
-    assert float(found.theta) == float(found.spared) == 0
+    assert (float(found.theta), float(found.spared)) == (0, 0)
     assert found.sample.mean == pytest.approx(plain.sample().mean)
     assert found.sample.variance == pytest.approx(plain.sample().variance)
 
