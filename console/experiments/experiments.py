@@ -15,6 +15,8 @@ from console.components.table import Column, Row, Table
 from console.experiments.outcome import Outcome
 from console.frame import Visit
 from console.moments import moment, percent
+from console.operations.climbing import climb
+from services.api.admin.commands import Commanded
 from services.api.admin.experiment_orders import (
     ExperimentOrder,
     ExperimentPlan,
@@ -115,8 +117,13 @@ class Experiments:
         if reason is None:
             return
         await visit.check("operate")
-        order = order.model_copy(update={"salt": plan.salt, "reason": reason or None})
-        await start_experiment(visit.parts, order, visit.actor)
+
+        async def act(force: bool, why: str | None) -> Commanded:
+            asked = order.model_copy(update={"salt": plan.salt, "reason": why or None, "force": force})
+            return await start_experiment(visit.parts, asked, visit.actor)
+
+        if await climb(act, f"Force {order.name}?", reason) is None:
+            return
         ui.navigate.to(experiment_url(order.experiment_id))
 
 

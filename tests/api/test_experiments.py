@@ -8,10 +8,18 @@ import pytest
 from contracts.events.admin import Arm, ExperimentStarted
 from ml.experiments.always_valid import FEWEST
 from ml.experiments.assignment import arm_of
-from tests.api.callers import System
+from services.settings import Settings
+from tests.api.callers import System, settings_for
+from tests.servers import NatsServer
 
 ARMS = [{"policy": "linucb", "weight": 1.0}, {"policy": "greedy", "weight": 1.0}]
 ORDER: dict[str, Any] = {"experiment_id": "one", "name": "Greedy?", "arms": ARMS}
+
+
+@pytest.fixture
+def settings(nats_server: NatsServer) -> Settings:
+    """A ladder without steps, but that arms stand on it."""
+    return settings_for(nats_server.home, nats_server, shadow_decisions=0, shadow_days=0)
 
 
 @pytest.fixture
@@ -62,7 +70,8 @@ async def test_an_experiment_decides_for_its_people_and_is_judged_by_them(shadow
     assert other["compared"]["difference"] == 1
     assert 0 < other["compared"]["low"] < 1 < other["compared"]["high"]
     assert other["compared"]["p_value"] < found["alpha"]
-    assert (found["cuped"]["decisions_before"], found["cuped"]["theta"]) == (3, 0)
+    in_arms = sum(arms[person] is not None for person in ("p1", "p2", "p3"))
+    assert (found["cuped"]["decisions_before"], found["cuped"]["theta"]) == (in_arms, 0)
     assert other["adjusted"] == other["compared"]
     last = found["history"][-1]
     assert (last["policy"], last["low"]) == ("greedy", other["compared"]["low"])

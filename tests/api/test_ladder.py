@@ -38,7 +38,8 @@ async def decide(system: System, decisions: int) -> None:
         await system.post("/v1/feedback", **body)
 
     async def scored_along() -> bool:
-        return sum(row["decisions"] for row in await system.get("/api/admin/policies/shadows")) == before + decisions
+        rows = await system.get("/api/admin/policies/shadows")
+        return bool(sum(row["decisions"] for row in rows) == before + decisions)
 
     await until(scored_along)
     await system.folded()

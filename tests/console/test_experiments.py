@@ -30,6 +30,11 @@ def test_an_experiment_is_previewed_started_watched_and_stopped(admin: Visitor, 
     expect(dialog).to_contain_text("linucb: 40.0% of people")
     expect(dialog).to_contain_text("held back: 20.0% of people")
     dialog.get_by_role("button", name="Start").click()
+    expect(dialog).to_contain_text("greedy has not shadowed for long enough")
+    force = dialog.get_by_role("button", name="Force")
+    expect(force).to_be_disabled()
+    dialog.get_by_label("Reason").fill("a test of experiments")
+    force.click()
     expect(page).to_have_url("/admin/experiments?experiment=greedy-1")
     expect(page.get_by_text("Nobody is in it yet.")).to_be_visible()
 

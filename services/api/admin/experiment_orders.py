@@ -12,6 +12,7 @@ from ml.experiments.assignment import arm_of, shares
 from ml.policies.registry import POLICIES
 from services.api.admin.actor import Operator
 from services.api.admin.commands import Commanded, Reason, command, folded
+from services.api.admin.ladder import check_climb
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
 from services.publishing import new_id
@@ -36,6 +37,7 @@ class ExperimentOrder(Part):
     holdback: Annotated[float, Field(ge=0, lt=1)] = 0.0
     salt: Annotated[Text, Field(min_length=1, description="drawn when left out")] | None = None
     dry_run: bool = False
+    force: Annotated[bool, Field(description="let a policy decide that has not shadowed for long enough")] = False
     reason: Text | None = None
 
 
@@ -85,15 +87,18 @@ def plan_experiment(parts: Parts, order: ExperimentOrder) -> ExperimentPlan:
 
 
 async def start_experiment(parts: Parts, order: ExperimentOrder, actor: str) -> Commanded:
-    """Publish the start. Raises Problem: 422 naming the field, 409 naming the one that runs."""
+    """Publish the start. Raises Problem: 422 naming the field, 409 naming the one that runs, or the policy that has not
+    shadowed for long enough."""
     _check(parts, order)
+    for arm in order.arms:
+        await check_climb(parts, arm.policy, {}, force=order.force, reason=order.reason)
     event = ExperimentStarted(
         experiment_id=order.experiment_id,
         name=order.name,
         salt=order.salt or new_id(),
         arms=order.arms,
         holdback=order.holdback,
-        reason=order.reason,
+        reason=f"forced: {order.reason}" if order.force else order.reason,
     )
     started = await command(parts, event, actor)
     # Whoever starts the next one is told of this one.
