@@ -24,7 +24,7 @@ from services.recommender.assignment import FALLBACK
 
 TONES: dict[str, Tone] = {"live": "good", "shadow": "accent", "disabled": ""}
 ACTIONS = {
-    "enable": "Enable: decide for its weight's share of people",
+    "enable": "Enable: decide for its share of people",
     "shadow": "Shadow: score along, touch nobody",
     "rollout": "Roll out: decide for so many of all people",
     "promote": "Promote: decide alone",
