@@ -37,6 +37,7 @@ COLUMNS = {
     "day": "UTC day of occurred_at",
     "decision_id": "the scoring call",
     "decisions": "how many decisions",
+    "described": "features by tip of candidates that the caller described, as JSON; NULL when all are of the catalog",
     "dismissed": "decisions whose tip stands as dismissed",
     "done": "decisions whose tip stands as done",
     "effect": "pull (its decision's first feedback), correction or none",
