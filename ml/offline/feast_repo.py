@@ -12,7 +12,6 @@ from contracts.errors import TipstreamError
 from ml.features.feature_set import FeatureSet, Signal
 from ml.offline.asof import VERSIONS
 
-INSTALL = "Feast is not installed; add it with: pip install 'tipstream[pipelines]'"
 PROJECT = "tipstream"
 DATA = "data"
 MOMENTS = "moments.parquet"

@@ -59,5 +59,3 @@ def tables_of(records: Iterable[Recorded], folder: Path) -> DuckdbSink:
     batches = [batch for batch in coalesce(changes) if "duckdb" in batch.table.stores]
     sink.apply(batches, checkpoint_at(StreamInfo("TIPS", DECODER.created, 1, last.seq, last.seq, 0, 0), last))
     return sink
-
-
