@@ -12,14 +12,16 @@ SIGNAL_COLUMNS = ("signal", "source", "default", "bounds", "max age", "descripti
 _HEAD = """\
 # Features
 
-Written by `tipstream features list --markdown > docs/features.md`. The definitions stand in `ml/features/definitions.py` and are never
-edited: a change is a new feature set. Every feature is what is known of the moment times what is known of the tip, a float64 from -1 to 1.
+Written by `tipstream features list --markdown > docs/features.md`. The definitions stand in
+`ml/features/definitions.py` and are never edited: a change is a new feature set. Every feature is what is known of the
+moment times what is known of the tip, a float64 from -1 to 1.
 
-A signal counts on a scale from -1 to 1 on which its default is 0: clipped to its bounds, less the default, over the larger distance from the
-default to a bound. The default stands in for a signal that is absent, older than its max age, or whose source's token has expired; the
-features that read it are then listed as `missing` in the decision.
+A signal counts on a scale from -1 to 1 on which its default is 0: clipped to its bounds, less the default, over the
+larger distance from the default to a bound. The default stands in for a signal that is absent, older than its max age,
+or whose source's token has expired; the decision then lists the features that read it as `missing`.
 
-Where the values come from, and how training sees them as they were served: [ADR 19](adr/0019-offline-features-follow-the-order-of-the-stream.md).
+How training sees the values as they were served:
+[ADR 19](adr/0019-offline-features-follow-the-order-of-the-stream.md).
 """
 
 

@@ -32,7 +32,8 @@ DECISIONS = """
 """
 """The decisions of a span of the stream, with the signals that their contexts were logged with."""
 
-_MOMENT = "'%Y-%m-%dT%H:%M:%S.%fZ'"
+MOMENT = "'%Y-%m-%dT%H:%M:%S.%fZ'"
+"""How contexts write a moment (`contracts.times.format_time`), for strftime."""
 
 SIGHTINGS = f"""
     SELECT d.seq, d.user_id, d.model_seq, d.name, d.entry,
@@ -43,8 +44,8 @@ SIGHTINGS = f"""
     ) d LEFT JOIN versions v
         ON v.user_id = d.user_id AND v.name = d.name AND v.seq < d.seq
         AND v.value = d.entry.value AND v.source = d.entry.source
-        AND strftime(v.observed_at, {_MOMENT}) = d.entry.observed_at
-        AND strftime(v.token_expires_at, {_MOMENT}) IS NOT DISTINCT FROM d.entry.token_expires_at
+        AND strftime(v.observed_at, {MOMENT}) = d.entry.observed_at
+        AND strftime(v.token_expires_at, {MOMENT}) IS NOT DISTINCT FROM d.entry.token_expires_at
     GROUP BY ALL
 """
 """Each decision's signals as they were logged, and where the stream had told them (NULL: the caller did)."""

@@ -12,22 +12,22 @@ import duckdb
 from contracts.errors import TipstreamError
 from ml.features.feature_set import FeatureSet
 from ml.features.vector import Array, candidate_matrix, matrix_digest, read_context
-from ml.offline.asof import DECISIONS, KNOWN, POSITIONS, SIGHTINGS, VERSIONS
+from ml.offline.asof import DECISIONS, KNOWN, MOMENT, POSITIONS, SIGHTINGS, VERSIONS
 from ml.offline.catalog import PastCatalog
 
 ROWS_AT_ONCE = 5_000
 
 Standing = Literal["exact", "behind", "ahead", "untraced"]
 
-_SIGNALS = """
-    SELECT k.seq, list({
+_SIGNALS = f"""
+    SELECT k.seq, list({{
         'name': k.name,
         'value': CASE WHEN mine THEN s.entry.value ELSE k.value END,
         'source': CASE WHEN mine THEN s.entry.source ELSE k.source END,
-        'observed_at': CASE WHEN mine THEN s.entry.observed_at ELSE strftime(k.observed_at, '%Y-%m-%dT%H:%M:%S.%fZ') END,
+        'observed_at': CASE WHEN mine THEN s.entry.observed_at ELSE strftime(k.observed_at, {MOMENT}) END,
         'token_expires_at':
-            CASE WHEN mine THEN s.entry.token_expires_at ELSE strftime(k.token_expires_at, '%Y-%m-%dT%H:%M:%S.%fZ') END
-    } ORDER BY k.name) FILTER (CASE WHEN mine THEN s.entry IS NOT NULL ELSE k.told_seq IS NOT NULL END) AS signals,
+            CASE WHEN mine THEN s.entry.token_expires_at ELSE strftime(k.token_expires_at, {MOMENT}) END
+    }} ORDER BY k.name) FILTER (CASE WHEN mine THEN s.entry IS NOT NULL ELSE k.told_seq IS NOT NULL END) AS signals,
         count(*) FILTER (s.entry IS NOT NULL AND s.told_seq IS NULL) AS supplied
     FROM known k JOIN (
         SELECT *, NOT traced OR (entry IS NOT NULL AND told_seq IS NULL) AS mine
@@ -51,7 +51,7 @@ _ALL = f"""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OfflineDecision:
-    """A decision at `seq` of the stream, its context rebuilt as of `known_seq`, and the matrix (k, d) of its candidates.
+    """A decision at `seq`, its context rebuilt as of `known_seq`, and the matrix (k, d) of its candidates.
 
     `chosen` is the row of the tip that was shown, `reward` None without a reaction. `supplied` counts the signals that
     no event had told, which are taken as the caller gave them. `problem` says why there is no matrix.

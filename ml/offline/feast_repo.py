@@ -10,7 +10,7 @@ import duckdb
 
 from contracts.errors import TipstreamError
 from ml.features.feature_set import FeatureSet, Signal
-from ml.offline.asof import VERSIONS
+from ml.offline.asof import MOMENT, VERSIONS
 
 PROJECT = "tipstream"
 DATA = "data"
@@ -43,7 +43,7 @@ person = Entity(name="person", join_keys=["user_id"], value_type=ValueType.STRIN
 
 
 def view(name: str, description: str, tags: dict[str, str]) -> FeatureView:
-    """What was known of one signal when; it never goes stale here, since features judge ages by the clock of a decision."""
+    """What was known of one signal when. No value goes stale here: features judge ages by a decision's own clock."""
     return FeatureView(
         name=name,
         description=description,
@@ -77,8 +77,8 @@ _KNOWN_AT = """
 # The empty row before the first keeps a person in Feast's answer at moments when this signal was not known yet.
 _HISTORY = f"""
     WITH versions AS ({VERSIONS}), moments AS ({_KNOWN_AT})
-    SELECT user_id, value, source, strftime(observed_at, '%Y-%m-%dT%H:%M:%S.%fZ') AS observed_at,
-           strftime(token_expires_at, '%Y-%m-%dT%H:%M:%S.%fZ') AS token_expires_at, known_at,
+    SELECT user_id, value, source, strftime(observed_at, {MOMENT}) AS observed_at,
+           strftime(token_expires_at, {MOMENT}) AS token_expires_at, known_at,
            make_timestamptz(epoch_us(recorded_at)) AS recorded_at
     FROM versions JOIN moments USING (seq)
     UNION ALL
@@ -90,7 +90,7 @@ _HISTORY = f"""
 
 
 class NotEmpty(TipstreamError):
-    """The folder for a Feast repository holds something else already; name a new one, or one that was written before."""
+    """The folder for a Feast repository holds something else; name a new one, or one that was written before."""
 
 
 def export_feast(connection: duckdb.DuckDBPyConnection, feature_set: FeatureSet, folder: Path) -> dict[str, int]:
@@ -99,7 +99,8 @@ def export_feast(connection: duckdb.DuckDBPyConnection, feature_set: FeatureSet,
     if folder.exists() and any(folder.iterdir()) and not definitions.is_file():
         raise NotEmpty(f"{folder} is not empty and holds no Feast repository of ours; name a new folder")
     (folder / DATA).mkdir(parents=True, exist_ok=True)
-    written = {MOMENTS: _copy(connection, f"SELECT seq, known_at FROM ({_KNOWN_AT}) ORDER BY seq", {}, folder, MOMENTS)}
+    moments = f"SELECT seq, known_at FROM ({_KNOWN_AT}) ORDER BY seq"
+    written = {MOMENTS: _copy(connection, moments, {}, folder, MOMENTS)}
     for name in feature_set.signals:
         file = f"{name}.parquet"
         written[file] = _copy(connection, _HISTORY, {"names": [name]}, folder, file)

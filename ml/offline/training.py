@@ -13,7 +13,7 @@ from ml.offline.decisions import OfflineDecision
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingRows:
-    """n decisions in stream order: `x` (n, d), `reward` (n,; 0 without a reaction), `reacted`, `propensity`, `seq` (n,).
+    """n decisions in stream order: `x` (n, d); `reward` (0 without a reaction), `reacted`, `propensity`, `seq` (n,).
 
     `standings` counts how far the read model was beside the scorer; `left_out` counts by reason the decisions whose
     matrix is not the one that was scored, which nothing is trained on.

@@ -1,10 +1,10 @@
 """Has what decisions are made from changed since a reference? The population stability index, by feature and signal.
 
 PSI = sum (q - p) ln(q / p) over bins, p and q the shares of a bin in the reference and in the window: the symmetric
-divergence of Jeffreys. Bins are the reference's deciles, equal ones made one; half a decision is added to each bin. The
+divergence of Jeffreys. Bins are the reference's deciles, equal ones made one; half a value is added to each bin. The
 bands below 0.1, up to 0.25 and above are Lewis's ("An Introduction to Credit Scoring", 1994). They ask for large
-samples: with B bins and no change PSI is about (1/n + 1/m) times chi-squared with B - 1 degrees of freedom (Yurdakul and
-Naranjo, "Statistical properties of the population stability index", Journal of Risk Model Validation 14(4), 2020), whose
+samples: with B bins and no change PSI is about (1/n + 1/m) times chi-squared with B - 1 degrees of freedom (Yurdakul
+and Naranjo, "Statistical properties of the population stability index", Journal of Risk Model Validation, 2020), whose
 mean stands beside it as `by_chance`.
 """
 

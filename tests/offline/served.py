@@ -1,7 +1,6 @@
 """Decisions made for people's signals as a read model tells them, over a log by hand; and the tables of such logs."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 

@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from contracts.events.person import TipScored
 from contracts.times import parse_time
 from ml.features.definitions import WELLBEING_V1
@@ -23,6 +25,7 @@ from services.settings import Settings
 PLAN = Plan(seed=7, people=12, start_us=parse_time("2025-11-01T00:00:00Z"), days=20)
 
 
+@pytest.mark.slow
 async def test_every_offline_matrix_of_a_demo_has_the_digest_that_was_logged(tmp_path: Path) -> None:
     bus = MemoryBus(time.time_ns)
     history = History(PLAN, await Present.of(bus, await ensure_stream(bus, Settings(home=tmp_path))), time.time_ns())

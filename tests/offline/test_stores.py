@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -103,7 +104,7 @@ def test_moments_rise_with_the_sequence_although_the_clock_stood_still(
     ).fetchall()
     recorded = {row["seq"]: row["recorded_at"] for row in lived.log.rows("signals")}
     assert [seq for seq, _ in moments] == sorted(recorded)
-    assert all(earlier < later for (_, earlier), (_, later) in zip(moments, moments[1:], strict=False))
+    assert all(earlier < later for (_, earlier), (_, later) in pairwise(moments))
     assert all(0 <= known - recorded[seq] < 100 for seq, known in moments)
     assert len(set(recorded.values())) < len(recorded), "some were recorded in the same microsecond"
 

@@ -1,4 +1,4 @@
-"""A small system in this process, reports of a log by hand, and another process that holds something for as long as a test runs."""
+"""A small system in this process, reports of a log by hand, and another process that holds something for a while."""
 
 import subprocess
 import sys
