@@ -239,3 +239,20 @@ def weights(rows: Sequence[Row]) -> Option:
             },
         ],
     }  # fmt: skip
+
+
+def banded(name: str, value: str, band: str, colours: Mapping[str, str], marks: Sequence[float]) -> Draw:
+    """Bars across, the first row on top, in the colour of their band; `marks` are dashed lines between the bands."""
+
+    def draw(rows: Sequence[Row]) -> Option:
+        crossed = {"silent": True, "symbol": "none", "label": {"show": False}, "data": [{"xAxis": at} for at in marks]}
+        bars = [{"value": row[value], "itemStyle": {"color": colours[row[band]]}} for row in rows]
+        return {
+            "tooltip": {"trigger": "item", **_NUMBER_TIP},
+            "grid": {"left": 8, "right": 24, "top": 8, "bottom": 8, "containLabel": True},
+            "xAxis": {"type": "value", "splitLine": {"show": False}},
+            "yAxis": {"type": "category", "inverse": True, "data": [str(row[name]) for row in rows]},
+            "series": [{"name": value, "type": "bar", "barMaxWidth": 12, "data": bars, "markLine": crossed}],
+        }
+
+    return draw

@@ -83,6 +83,7 @@ CANDIDATE_LISTS = Table(
     _columns(
         seq="integer", decision_id="text", user_id="text", tip_ids="texts",
         means="floats", bonuses="floats", scores="floats", x="floats",
+        described="json",
     ),
     key=("seq",),
     stores=BOTH,

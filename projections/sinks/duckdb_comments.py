@@ -39,6 +39,7 @@ COLUMNS = {
     "decision_id": "the scoring call",
     "decisions": "how many decisions",
     "decisions_before": "how many decisions in the weeks before the experiment",
+    "described": "features by tip of candidates that the caller described, as JSON; NULL when all are of the catalog",
     "dismissed": "decisions whose tip stands as dismissed",
     "done": "decisions whose tip stands as done",
     "effect": "pull (its decision's first feedback), correction or none",

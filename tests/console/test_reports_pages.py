@@ -129,6 +129,18 @@ def test_everybodys_learning_is_shown(admin: Visitor, console: RunningSystem) ->
     expect(table(page, "Distribution of pulls")).to_be_visible()
 
 
+def test_drift_is_shown_with_its_band(admin: Visitor, console: RunningSystem) -> None:
+    today = datetime.now(UTC).date()
+    span = f"since={today - timedelta(days=1)}&until={today}"
+    moved = asked(console, f"/api/admin/data-quality/drift?{span}")
+    assert moved, "the history of the demo has decisions on each day"
+    page = admin.open(f"/admin/quality?{span}")
+    page.get_by_role("button", name="Show Drift as a table").click()
+    first = table(page, "Drift").locator("tbody tr").first
+    expect(first).to_contain_text(moved[0]["name"])
+    expect(first).to_contain_text(moved[0]["band"])
+
+
 def test_a_dead_letter_is_read_to_the_byte_and_skipped(admin: Visitor, console: RunningSystem) -> None:
     decision_id = decided(console, "its-owner")
     seq = said(console, "/v1/feedback", user_id="somebody-€lse", action="helpful", decision_id=decision_id)["seq"]

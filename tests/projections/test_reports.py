@@ -1,9 +1,7 @@
 """Reports on small logs, against numbers worked out by hand; and what a report refuses to be asked."""
 
 import math
-from collections.abc import Iterator
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,34 +15,10 @@ from projections.reports.experiments import COUNTS, PRODUCTS, STEPS
 from projections.reports.learning import POINTS
 from projections.reports.registry import REPORTS, report_of
 from projections.reports.report import BadParameter, UnknownReport
-from projections.sinks.duckdb import DuckdbSink
-from tests.folds.log import Log
 from tests.projections.days import two_days
-from tests.projections.listed import folded, stream_of
+from tests.projections.reported import Reported
 
 DAY_1, DAY_2 = date(2026, 3, 1), date(2026, 3, 2)
-
-
-class Reported:
-    """A log and its reports."""
-
-    def __init__(self, sink: DuckdbSink) -> None:
-        self.sink = sink
-        self.log = Log()
-
-    async def rows(self, report_name: str, **parameters: Any) -> list[dict[str, Any]]:
-        """A report's rows, once the log is folded; parameters as JSON brings them."""
-        await folded(stream_of(self.log), self.sink)
-        report = report_of(report_name)
-        columns, rows = self.sink.report(report, report.bind(parameters), 1000)
-        return [dict(zip(columns, row, strict=True)) for row in rows]
-
-
-@pytest.fixture
-def reported(tmp_path: Path) -> Iterator[Reported]:
-    sink = DuckdbSink(tmp_path / "reports.duckdb", {"threads": 1})
-    yield Reported(sink)
-    sink.close()
 
 
 @pytest.mark.parametrize("name", REPORTS)
