@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
 from contracts.errors import TipstreamError
 from services.settings import Settings
@@ -47,15 +46,14 @@ def workshop(settings: Settings) -> Iterator[None]:
     Raises WorkshopClosed.
     """
     settings.make_home()
-    given = os.environ.get(API)
-    with mock.patch.dict(os.environ, environment(settings)):
-        if given:
+    os.environ.update(environment(settings))
+    if os.environ.get(API):
+        yield
+        return
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        os.environ[API] = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+        with _serving(listening):
             yield
-            return
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            os.environ[API] = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
-            with _serving(listening):
-                yield
 
 
 @contextmanager
@@ -87,8 +85,11 @@ def _app() -> Any:
         return plain(*given, min_length=min_items, max_length=max_items, **options)
 
     # FastAPI 0.151 has dropped the names that Prefect 3.8 gives these limits. Only its import needs them.
-    with mock.patch.object(fastapi, "Body", body):
+    fastapi.Body = body
+    try:
         from prefect.server.api.server import create_app
+    finally:
+        fastapi.Body = plain
     return create_app(ephemeral=True)
 
 
