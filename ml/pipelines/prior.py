@@ -5,8 +5,8 @@
 The power prior of linear regression with the discount κ/n (Ibrahim, Chen: Power prior distributions for regression
 models, Statistical Science 15, 2000). κ is chosen as empirical Bayes chooses a prior's strength, by how well it
 foretells (Efron, Morris: Data analysis using Stein's estimator, JASA 70, 1975): each person's reactions one after the
-other, before each is learned (Dawid: Statistical theory, the prequential approach, JRSS A 147, 1984), under a prior made
-of other people's.
+other, before each is learned (Dawid: Statistical theory, the prequential approach, JRSS A 147, 1984), under a prior
+made of other people's.
 """
 
 from collections.abc import Sequence

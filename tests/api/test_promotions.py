@@ -6,11 +6,13 @@ import httpx
 import pytest
 
 from contracts.codec import Decoder
+from contracts.events.admin import UserErased
 from contracts.feature_sets import CURRENT
 from ml.registry.registry import Registry, StoredPrior
 from ml.registry.server import MOUNT
 from projections.audit import ScoreAudit
 from projections.folds.projection import State, advance
+from services.api.admin.commands import command
 from services.bootstrap import open_decoder
 from services.settings import Settings
 from tests.api.callers import System, settings_for
@@ -99,9 +101,14 @@ async def test_people_erased_after_the_data_window_are_counted_when_the_card_is_
     system: System, mlflow: MlflowServer
 ) -> None:
     version = await registered(mlflow, "erased")
-    story = (await system.door.admin.get("/api/admin/models/card", params={"version": version})).json()
-    assert (story["erased_since"], story["lacks"]) == (0, [])
-    assert "None after the data window." in story["text"]
+    receipt = UserErased(erasure_id="e1", ranges=[[1, 2]])
+    counts = []
+    for _ in range(2):
+        found = (await system.door.admin.get("/api/admin/models/card", params={"version": version})).json()
+        counts.append((found["erased_since"], found["lacks"], "Train again to un-learn" in found["text"]))
+        await command(system.door.app.state.parts, receipt, "system")
+        await system.folded()
+    assert counts == [(0, [], False), (1, [], True)]
 
 
 @pytest.mark.parametrize(
