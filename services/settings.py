@@ -154,6 +154,11 @@ class Settings(BaseSettings):
         return self.home / "mlflow"
 
     @property
+    def pipelines_dir(self) -> Path:
+        """Results of training runs and Prefect's database; may be deleted."""
+        return self.home / "pipelines"
+
+    @property
     def logs_dir(self) -> Path:
         """One log file a process."""
         return self.home / "logs"
@@ -173,6 +178,7 @@ class Settings(BaseSettings):
             self.keys_dir,
             self.outbox_dir,
             self.mlflow_dir,
+            self.pipelines_dir,
             self.logs_dir,
             self.run_dir,
         )

@@ -14,6 +14,7 @@ from ml.evaluation.estimate import Estimate
 from ml.evaluation.evaluation import Evaluation, evaluate
 from ml.policies.params import ParamsError, PolicyParams, check
 from ml.policies.registry import POLICIES
+from projections.folds.policies import PoliciesState
 from projections.folds.projection import State, advance
 from projections.off_policy.targets import Frequencies, ImportedPolicy, OurPolicy, Target
 from projections.off_policy.walk import Span, Walk
@@ -155,13 +156,18 @@ async def _target(bus: Bus, decoder: Decoder, question: Question, last: int) -> 
     return ImportedPolicy(question.policy, counted[question.policy])
 
 
-async def _standing(bus: Bus, decoder: Decoder, policy: str, last: int) -> Mapping[str, float]:
-    """The parameters that a policy has now; defaults stand for what the log never set."""
+async def standings(bus: Bus, decoder: Decoder, last: int) -> PoliciesState:
+    """Every policy as it stands at `last`, with its parameters."""
     state = State()
     async for batch in bus.read(0, upto=last, subjects=[STANDINGS]):
         for recorded in batch:
             advance(state, decoder.decode(recorded))
-    known = state.policies.policies.get(policy)
+    return state.policies
+
+
+async def _standing(bus: Bus, decoder: Decoder, policy: str, last: int) -> Mapping[str, float]:
+    """The parameters that a policy has now; defaults stand for what the log never set."""
+    known = (await standings(bus, decoder, last)).policies.get(policy)
     return known.params if known is not None else {}
 
 
