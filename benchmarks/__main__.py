@@ -16,7 +16,7 @@ Benchmark = Callable[[Options], Coroutine[Any, Any, list[Figures]]]
 
 NAMES = (
     "learning", "policies", "experiments", "estimators", "parity", "scoring", "updating", "publishing", "reading",
-    "projecting", "replaying", "answering", "watching",
+    "projecting", "replaying", "answering", "shadowing", "watching",
 )  # fmt: skip
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 

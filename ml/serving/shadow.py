@@ -17,8 +17,8 @@ from typing import Any, Protocol
 import httpx
 import orjson
 
-from contracts.codec import Decoder
-from contracts.envelope import Entry, Recorded
+from contracts.codec import Decoder, encode
+from contracts.envelope import Entry, Message, Recorded
 from contracts.events.admin import UserErasureRequested
 from contracts.events.person import ShadowScored, TipScored
 from ml.experiments.guardrails import Limits
@@ -34,16 +34,17 @@ from services.settings import Settings
 
 PROCESS = "shadow"
 SOURCE = "/tipstream/shadow"
-AT_ONCE = 64
+PAUSE_S = 0.5
 NICENESS = 10
 
 log = logging.getLogger(__name__)
 
 
 class Log(Protocol):
-    """What scoring along reads."""
+    """What scoring along reads and publishes."""
 
     async def info(self) -> StreamState: ...
+    async def publish_batch(self, messages: Sequence[Message]) -> int: ...
     def read(
         self, after: int, *, upto: int | None = None, subjects: Sequence[str] = ()
     ) -> AsyncIterator[list[Recorded]]: ...
@@ -52,8 +53,8 @@ class Log(Protocol):
 class ShadowWorker:
     """Scores along while there is a policy in shadow; `scored` counts what it has published."""
 
-    def __init__(self, bus: Log, publisher: EventPublisher, decoder: Decoder) -> None:
-        self._bus, self._publisher, self._decoder = bus, publisher, decoder
+    def __init__(self, bus: Log, decoder: Decoder) -> None:
+        self._bus, self._decoder = bus, decoder
         self._seq: int | None = None
         self._failures: dict[str, str] = {}
         self.scored = 0
@@ -120,12 +121,16 @@ class ShadowWorker:
                 del waiting[event_id]
 
     async def _publish(self, waiting: dict[str, Shadow]) -> None:
-        shadows = list(waiting.values())
-        for start in range(0, len(shadows), AT_ONCE):
-            piece = shadows[start : start + AT_ONCE]
-            await asyncio.gather(*(self._publisher.publish(one.event, event_id=one.event_id) for one in piece))
-            self.scored += len(piece)
+        if not waiting:
+            return
+        shadows = waiting.values()
+        await self._bus.publish_batch(
+            [encode(one.event, event_id=one.event_id, source=SOURCE, time_us=one.event.occurred_at) for one in shadows]
+        )
+        self.scored += len(shadows)
         waiting.clear()
+        # Decisions wait for the same disk: it is asked once for many shadows.
+        await asyncio.sleep(PAUSE_S)
 
 
 def run_shadow(settings: Settings) -> None:
@@ -156,7 +161,7 @@ async def serve(bus: Bus, settings: Settings) -> None:
     """Score along on this bus, and say how far, until cancelled."""
     decoder = await ensure_stream(bus, settings)
     publisher = EventPublisher(bus, load_signer(settings), source=SOURCE)
-    worker = ShadowWorker(bus, publisher, decoder)
+    worker = ShadowWorker(bus, decoder)
     await bus.respond(subject_of(PROCESS), worker.answer)
     limits = Limits(settings.guard_reward, settings.guard_negative, settings.guard_errors)
     async with httpx.AsyncClient(base_url=settings.scorer_base) as scorer:
