@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     demo: Literal["on", "off"] = "off"
     shadow_decisions: Annotated[int, Field(ge=0)] = 1000
     shadow_days: Annotated[int, Field(ge=0)] = 7
+    guard_reward: Annotated[float, Field(ge=0, le=2)] = 0.0
+    guard_negative: Annotated[float, Field(ge=0, le=1)] = 0.02
+    guard_errors: Annotated[float, Field(ge=0, le=1)] = 0.05
     mlflow_url: Annotated[str, AfterValidator(_web)] | None = None
     api_url: Annotated[str, AfterValidator(_web)] | None = None
 
@@ -151,6 +154,11 @@ class Settings(BaseSettings):
         return self.home / "mlflow"
 
     @property
+    def pipelines_dir(self) -> Path:
+        """Results of training runs and Prefect's database; may be deleted."""
+        return self.home / "pipelines"
+
+    @property
     def logs_dir(self) -> Path:
         """One log file a process."""
         return self.home / "logs"
@@ -170,6 +178,7 @@ class Settings(BaseSettings):
             self.keys_dir,
             self.outbox_dir,
             self.mlflow_dir,
+            self.pipelines_dir,
             self.logs_dir,
             self.run_dir,
         )

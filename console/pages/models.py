@@ -8,10 +8,11 @@ from nicegui import ui
 
 from console.addresses import Address, event_url
 from console.components.mlflow_frame import MlflowFrame
-from console.components.notice import chip, empty, notice
+from console.components.notice import empty, notice
 from console.components.panel import Panel, panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit, page
+from console.model_card import ModelCard, roll_back_button
 from console.moments import moment
 from ml.registry.server import MOUNT
 from services.api.admin.models import Models, ModelVersion
@@ -94,9 +95,11 @@ class ModelsPage:
                 notice(found.detail or "", tone="warn")
         if chosen is not None:
             with self._card:
-                _card(chosen)
-        with self._promotions, panel("Promotions", flush=bool(found.promotions)):
+                ModelCard(self._visit, chosen, live=chosen.id in live, changed=self._look)
+        with self._promotions, panel("Promotions", flush=bool(found.promotions)) as promotions:
             if found.promotions:
+                with promotions.actions:
+                    roll_back_button(self._visit, self._look)
                 Table(_PROMOTIONS, [one.model_dump(mode="json") for one in found.promotions], label="Promotions")
             else:
                 empty("Nothing was promoted yet", "Each promotion is a signed event and stands here with who and when.")
@@ -137,19 +140,3 @@ _PROMOTIONS = (
     Column("feature_set", "Features", "id"),
     Column("reason", "Reason"),
 )
-
-
-def _card(version: ModelVersion) -> None:
-    with panel(f"Card of {version.id}"):
-        with ui.element("div").classes("line wrap"):
-            for alias in version.aliases:
-                chip(alias, "accent")
-            chip(version.status.lower(), "good" if version.status == "READY" else "warn")
-        if version.card:
-            ui.markdown(version.card).classes("models-card")
-        else:
-            empty("No card", "A version without a card can't be promoted.", icon="description")
-        for name, value in sorted(version.tags.items()):
-            with ui.element("div").classes("line apart"):
-                ui.label(name).classes("muted small")
-                ui.label(value).classes("mono break")

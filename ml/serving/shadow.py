@@ -14,13 +14,16 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Any, Protocol
 
+import httpx
 import orjson
 
 from contracts.codec import Decoder
 from contracts.envelope import Entry, Recorded
 from contracts.events.admin import UserErasureRequested
 from contracts.events.person import ShadowScored, TipScored
+from ml.experiments.guardrails import Limits
 from ml.policies.shadowing import Shadow, Shadowing, in_shadow
+from ml.serving.guard import POLICY_EVENTS, Guard
 from projections.checkpoint import StreamState
 from projections.control import subject_of
 from projections.folds.projection import State, advance
@@ -31,7 +34,6 @@ from services.settings import Settings
 
 PROCESS = "shadow"
 SOURCE = "/tipstream/shadow"
-POLICY_EVENTS = "tips.admin.policy.>"
 AT_ONCE = 64
 NICENESS = 10
 
@@ -153,6 +155,17 @@ async def _connect_and_serve(settings: Settings) -> None:
 async def serve(bus: Bus, settings: Settings) -> None:
     """Score along on this bus, and say how far, until cancelled."""
     decoder = await ensure_stream(bus, settings)
-    worker = ShadowWorker(bus, EventPublisher(bus, load_signer(settings), source=SOURCE), decoder)
+    publisher = EventPublisher(bus, load_signer(settings), source=SOURCE)
+    worker = ShadowWorker(bus, publisher, decoder)
     await bus.respond(subject_of(PROCESS), worker.answer)
-    await worker.run()
+    limits = Limits(settings.guard_reward, settings.guard_negative, settings.guard_errors)
+    async with httpx.AsyncClient(base_url=settings.scorer_base) as scorer:
+        guard = Guard(bus, publisher, decoder, scorer, limits)
+        both = {asyncio.create_task(worker.run(), name="shadows"), asyncio.create_task(guard.run(), name="guard")}
+        try:
+            ended, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            ended.pop().result()
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.wait(both)

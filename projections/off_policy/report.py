@@ -12,8 +12,9 @@ from contracts.subjects import PREFIX
 from contracts.times import format_time
 from ml.evaluation.estimate import Estimate
 from ml.evaluation.evaluation import Evaluation, evaluate
-from ml.policies.params import ParamsError, PolicyParams
+from ml.policies.params import ParamsError, PolicyParams, check
 from ml.policies.registry import POLICIES
+from projections.folds.policies import PoliciesState
 from projections.folds.projection import State, advance
 from projections.off_policy.targets import Frequencies, ImportedPolicy, OurPolicy, Target
 from projections.off_policy.walk import Span, Walk
@@ -131,8 +132,13 @@ def numbers_of(texts: Sequence[str]) -> dict[str, float]:
 
 async def _target(bus: Bus, decoder: Decoder, question: Question, last: int) -> Target:
     if question.policy in POLICIES:
-        params = await _standing(bus, decoder, question.policy, last) if question.params is None else question.params
-        return OurPolicy(question.policy, PolicyParams.parse(params))
+        params = question.params
+        if params is None:
+            # As it stands, with what an earlier release may have let it take.
+            params = await _standing(bus, decoder, question.policy, last)
+        else:
+            check(question.policy, params)
+        return OurPolicy(question.policy, PolicyParams.of(question.policy, params))
     counted: dict[str, Frequencies] = {}
     async for batch in bus.read(0, upto=last, subjects=[SCORED]):
         for recorded in batch:
@@ -150,13 +156,18 @@ async def _target(bus: Bus, decoder: Decoder, question: Question, last: int) -> 
     return ImportedPolicy(question.policy, counted[question.policy])
 
 
-async def _standing(bus: Bus, decoder: Decoder, policy: str, last: int) -> Mapping[str, float]:
-    """The parameters that a policy has now; defaults stand for what the log never set."""
+async def standings(bus: Bus, decoder: Decoder, last: int) -> PoliciesState:
+    """Every policy as it stands at `last`, with its parameters."""
     state = State()
     async for batch in bus.read(0, upto=last, subjects=[STANDINGS]):
         for recorded in batch:
             advance(state, decoder.decode(recorded))
-    known = state.policies.policies.get(policy)
+    return state.policies
+
+
+async def _standing(bus: Bus, decoder: Decoder, policy: str, last: int) -> Mapping[str, float]:
+    """The parameters that a policy has now; defaults stand for what the log never set."""
+    known = (await standings(bus, decoder, last)).policies.get(policy)
     return known.params if known is not None else {}
 
 

@@ -5,6 +5,7 @@ reward, which is a month of stream time; only the changes of people's sums are k
 """
 
 from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,16 +27,21 @@ YOUNG_US = DAY_US
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Which decisions count: from `since_us`, before `until_us` (None: open), and whether those under 24 h do."""
+    """Which decisions count: from `since_us`, before `until_us` (None: open), and whether those under 24 h do.
+
+    Only those from `from_seq` on do.
+    """
 
     since_us: int | None = None
     until_us: int | None = None
     young: bool = False
+    from_seq: int = 0
 
-    def holds(self, event: TipScored) -> bool:
+    def holds(self, event: TipScored, seq: int) -> bool:
         """Whether the decision happened within it."""
         since, until = self.since_us, self.until_us
-        return (since is None or event.occurred_at >= since) and (until is None or event.occurred_at < until)
+        within = (since is None or event.occurred_at >= since) and (until is None or event.occurred_at < until)
+        return within and seq >= self.from_seq
 
 
 @dataclass(slots=True)
@@ -47,6 +53,7 @@ class Open:
     external: bool
     made: bool
     judged: Judged | None
+    labels: Sequence[str] = ()
     reward: float = 0.0
 
 
@@ -65,10 +72,15 @@ class Earned:
 
 @dataclass(slots=True)
 class Walk:
-    """Folds the log from its first event; `left_out` counts, by reason, decisions that could not be used."""
+    """Folds the log from its first event; `left_out` counts, by reason, decisions that could not be used.
+
+    `labels` names groups that a decision belongs to; `groups` has the evidence of each.
+    """
 
     target: Target
     span: Span
+    labels: Callable[[TipScored], Sequence[str]] = lambda _: ()
+    groups: dict[str, Evidence] = field(default_factory=dict)
     evidence: Evidence = field(init=False)
     earned: Earned = field(default_factory=Earned)
     policies: Counter[str] = field(default_factory=Counter)
@@ -76,7 +88,7 @@ class Walk:
     _state: State = field(default_factory=State)
     _past: Past = field(init=False)
     _open: OrderedDict[str, Open] = field(default_factory=OrderedDict)
-    _rows: list[tuple[Judged, float]] = field(default_factory=list)
+    _rows: list[tuple[Judged, float, Sequence[str]]] = field(default_factory=list)
     _now_us: int = 0
 
     def __post_init__(self) -> None:
@@ -89,7 +101,7 @@ class Walk:
         self._now_us = max(self._now_us, step.recorded_us)
         event = step.entry.event if step.entry is not None else None
         # Before its own joins: feedback that waited for a decision was not known when it was made.
-        if isinstance(event, TipScored) and self.span.holds(event):
+        if isinstance(event, TipScored) and self.span.holds(event, step.seq):
             self._judge(event, step.recorded_us)
         elif isinstance(event, UserErasureRequested):
             self._open = OrderedDict((key, one) for key, one in self._open.items() if one.user_id != event.user_id)
@@ -119,7 +131,9 @@ class Walk:
             except NotRecomputable as problem:
                 self.left_out[str(problem) if event.external else "cannot be made again (see `tipstream verify`)"] += 1
         if made or judged is not None:
-            self._open[event.decision_id] = Open(event.user_id, recorded_us, event.external, made, judged)
+            self._open[event.decision_id] = Open(
+                event.user_id, recorded_us, event.external, made, judged, self.labels(event)
+            )
         if judged is not None:
             self.policies[event.policy] += 1
 
@@ -129,24 +143,28 @@ class Walk:
             self.earned.first += held.reward
             self.earned.second += held.reward**2
         if held.judged is not None:
-            self._rows.append((held.judged, held.reward))
+            self._rows.append((held.judged, held.reward, held.labels))
             if len(self._rows) == BATCH:
                 self._gather()
 
     def _gather(self) -> None:
-        if not self._rows:
-            return
-        judged = [one for one, _ in self._rows]
-        self.evidence.add(
-            Decisions(
-                reward=np.array([reward for _, reward in self._rows]),
-                logged=np.array([one.logged for one in judged]),
-                target=np.array([one.target for one in judged]),
-                x=np.stack([one.x for one in judged]),
-                expected_x=np.stack([one.expected_x for one in judged]),
-                unsupported=np.array([one.unsupported for one in judged]),
-                uniform=np.array([one.uniform for one in judged]),
-                agrees=np.array([one.agrees for one in judged]),
-            )
-        )
+        if self._rows:
+            self.evidence.add(_decisions(self._rows))
+        for label in sorted({label for _, _, labels in self._rows for label in labels}):
+            group = self.groups.setdefault(label, Evidence(self.target.d))
+            group.add(_decisions([row for row in self._rows if label in row[2]]))
         self._rows.clear()
+
+
+def _decisions(rows: Sequence[tuple[Judged, float, Sequence[str]]]) -> Decisions:
+    judged = [one for one, _, _ in rows]
+    return Decisions(
+        reward=np.array([reward for _, reward, _ in rows]),
+        logged=np.array([one.logged for one in judged]),
+        target=np.array([one.target for one in judged]),
+        x=np.stack([one.x for one in judged]),
+        expected_x=np.stack([one.expected_x for one in judged]),
+        unsupported=np.array([one.unsupported for one in judged]),
+        uniform=np.array([one.uniform for one in judged]),
+        agrees=np.array([one.agrees for one in judged]),
+    )

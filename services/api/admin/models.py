@@ -1,25 +1,21 @@
 """Models: versions and aliases as MLflow has them, and the promotions that stand in the log."""
 
 import asyncio
-from collections import defaultdict
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
-import httpx
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from contracts.events.admin import ModelPromoted
-from ml.registry.server import MOUNT
+from ml.registry.registry import NotRegistered, Registry, RegistryAway, Version
 from projections.folds.tables import ADMIN_ACTIONS
 from services.api.admin.rows import present
 from services.api.parts import Parts, PartsOf
 
 router = APIRouter(prefix="/models")
 
-REGISTRY = f"{MOUNT}/api/2.0/mlflow"
 MOST = 200
-ANSWER_S = 5.0
 
 
 class ModelVersion(BaseModel):
@@ -70,22 +66,10 @@ async def models(parts: Parts) -> Models:
         detail = "MLflow is switched off (TIPSTREAM_MLFLOW=off)"
         return Models(registry="off", detail=detail, versions=[], promotions=promoted)
     try:
-        return Models(registry="up", versions=await versions(parts), promotions=promoted)
-    except (httpx.HTTPError, ValueError, KeyError) as problem:
-        detail = f"MLflow does not answer ({type(problem).__name__}); it takes up to a minute to start"
-        return Models(registry="away", detail=detail, versions=[], promotions=promoted)
-
-
-async def versions(parts: Parts) -> list[ModelVersion]:
-    """What MLflow has registered, the latest first. Raises httpx.HTTPError."""
-    rows, models = await asyncio.gather(
-        _search(parts, "model-versions", order_by="creation_timestamp DESC"), _search(parts, "registered-models")
-    )
-    aliases: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for model in models:
-        for alias in model.get("aliases", ()):
-            aliases[model["name"], alias["version"]].append(alias["alias"])
-    return [_version(row, sorted(aliases[row["name"], row["version"]])) for row in rows]
+        found = [_shown(version) for version in await Registry(parts.mlflow).versions()]
+    except (RegistryAway, NotRegistered) as problem:
+        return Models(registry="away", detail=str(problem), versions=[], promotions=promoted)
+    return Models(registry="up", versions=found, promotions=promoted)
 
 
 def promotions(parts: Parts) -> list[Promotion]:
@@ -99,24 +83,15 @@ def promotions(parts: Parts) -> list[Promotion]:
     return found
 
 
-async def _search(parts: Parts, what: str, **query: Any) -> list[dict[str, Any]]:
-    answer = await parts.mlflow.get(
-        f"{REGISTRY}/{what}/search", params={"max_results": MOST, **query}, timeout=ANSWER_S
-    )
-    answer.raise_for_status()
-    found: list[dict[str, Any]] = answer.json().get(what.replace("-", "_"), [])
-    return found
-
-
-def _version(row: dict[str, Any], aliases: list[str]) -> ModelVersion:
+def _shown(version: Version) -> ModelVersion:
     return ModelVersion(
-        id=f"{row['name']}/{row['version']}",
-        name=row["name"],
-        version=row["version"],
-        aliases=aliases,
-        card=row.get("description") or None,
-        tags={tag["key"]: tag.get("value", "") for tag in row.get("tags", ())},
-        run_id=row.get("run_id") or None,
-        status=row["status"],
-        created_at=datetime.fromtimestamp(row["creation_timestamp"] / 1000, UTC),
+        id=version.id,
+        name=version.name,
+        version=version.version,
+        aliases=version.aliases,
+        card=version.text,
+        tags=version.tags,
+        run_id=version.run_id,
+        status=version.status,
+        created_at=datetime.fromtimestamp(version.created_ms / 1000, UTC),
     )

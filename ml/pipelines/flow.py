@@ -1,0 +1,177 @@
+"""The flow `train`: from the log to a registered version in shadow, resumed where it failed.
+
+Prefect keeps each task's result under the run's key, so a run of the same log, code and seed takes what is there. It is
+imported with this module and takes seconds: import it only where a flow runs.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prefect import flow, task
+from prefect.context import TaskRunContext
+
+from contracts.codec import Decoder
+from contracts.subjects import PREFIX
+from ml.pipelines import prior, steps
+from ml.pipelines.prior import Fit
+from ml.pipelines.rows import Rows
+from ml.pipelines.run import Run, check_name, code_version
+from ml.pipelines.segments import check_segment
+from ml.pipelines.steps import Judgement
+from ml.registry.card import Card, Check, Group
+from projections.off_policy.report import Progress
+from services.bootstrap import open_decoder
+from services.bus.jetstream import JetStreamBus
+from services.settings import Settings
+
+STEPS = ("features", "fit", "judge", "fairness", "card", "register", "shadow")
+BULKY = ("features",)
+"""Results that hold a row a decision; they go when the run is done, and when another one begins."""
+
+CONNECT_S = 5.0
+ERASURES = f"{PREFIX}.admin.user.erasure_requested.*"
+
+Watch = Callable[[str, int, int], None]
+"""Called with a step, how far it is, and how far it goes."""
+
+WATCH: ContextVar[Watch] = ContextVar("watch", default=lambda step, done, total: None)
+
+Fair = tuple[list[Group], list[Check], tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run has registered: the version's id, the model's digest, its aliases, its card."""
+
+    model_version: str
+    digest: str
+    aliases: list[str]
+    card: Card
+
+
+def _key(context: TaskRunContext, given: dict[str, Any]) -> str:
+    return f"{given['run'].key}/{context.task.name}"
+
+
+def _watched(step: str) -> Progress:
+    watch = WATCH.get()
+    return lambda done, total: watch(step, done, total)
+
+
+@task(cache_key_fn=_key, persist_result=True)
+async def features(run: Run) -> Rows:
+    """Build the offline features."""
+    async with _log() as (bus, decoder):
+        return await steps.offline_features(bus, decoder, run, _watched("features"))
+
+
+@task(cache_key_fn=_key, persist_result=True)
+async def fit(run: Run, rows: Rows) -> Fit:
+    """Fit the prior on all but the held-out decisions."""
+    return await asyncio.to_thread(prior.fit, rows.fitted_on, run.seed)
+
+
+@task(cache_key_fn=_key, persist_result=True)
+async def judge(run: Run, rows: Rows, fitted: Fit) -> Judgement:
+    """Evaluate off-policy on the held-out decisions."""
+    async with _log() as (bus, decoder):
+        return await steps.judge(bus, decoder, run, rows, fitted, _watched("judge"))
+
+
+@task(cache_key_fn=_key, persist_result=True)
+async def fairness(run: Run, rows: Rows, fitted: Fit, judgement: Judgement) -> Fair:
+    """Compare groups of people and moments."""
+    return await asyncio.to_thread(steps.fairness, rows, fitted, judgement)
+
+
+@task(cache_key_fn=_key, persist_result=True)
+async def card(run: Run, rows: Rows, fitted: Fit, judgement: Judgement, fair: Fair) -> Card:
+    """Write the card."""
+    return steps.make_card(run, rows, fitted, judgement, fair)
+
+
+@task(cache_key_fn=_key, persist_result=True)
+async def register(run: Run, fitted: Fit, written: Card) -> str:
+    """Register a version in MLflow."""
+    async with _mlflow() as client:
+        return await steps.register(client, run, fitted, written)
+
+
+@task(cache_key_fn=_key, persist_result=True)
+async def shadow(run: Run, identifier: str, written: Card) -> list[str]:
+    """Stand the version beside the live one."""
+    async with _mlflow() as client:
+        return await steps.shadow(client, identifier, written)
+
+
+@flow(name="tipstream-train", persist_result=False, validate_parameters=False)
+async def train(
+    name: str = "prior", seed: int = 7, segment: str = "day", young: bool = False, upto_seq: int | None = None
+) -> Trained:
+    """Train on the log up to a sequence (all of it, when None), and register what comes out.
+
+    Raises BadModelName, UnknownSegment, TooLittle, BusUnavailable, RegistryAway.
+    """
+    check_name(name)
+    check_segment(segment)
+    run = await _run(name, seed, segment, young, upto_seq)
+    _clear(run, others=True)
+    watch = WATCH.get()
+    rows = _done(watch, "features", await features(run))
+    fitted = _done(watch, "fit", await fit(run, rows))
+    judgement = _done(watch, "judge", await judge(run, rows, fitted))
+    fair = _done(watch, "fairness", await fairness(run, rows, fitted, judgement))
+    written = _done(watch, "card", await card(run, rows, fitted, judgement, fair))
+    identifier = _done(watch, "register", await register(run, fitted, written))
+    aliases = _done(watch, "shadow", await shadow(run, identifier, written))
+    _clear(run, others=False)
+    return Trained(identifier, written.digest, aliases, written)
+
+
+def results_dir(settings: Settings) -> Path:
+    """Where Prefect keeps results, a folder a run."""
+    return settings.pipelines_dir / "results"
+
+
+async def _run(name: str, seed: int, segment: str, young: bool, upto_seq: int | None) -> Run:
+    async with _log() as (bus, _):
+        info = await bus.info()
+        last = min(upto_seq or info.last_seq, info.last_seq)
+        erasures = 0
+        async for batch in bus.read(0, upto=info.last_seq, subjects=[ERASURES]):
+            erasures += len(batch)
+    return Run(name, info.created, last, erasures, seed, segment, young, code_version())
+
+
+def _clear(run: Run, *, others: bool) -> None:
+    """Remove rows of decisions: of this run, or of others, with the exceptions that Prefect keeps beside them."""
+    for path in results_dir(Settings()).glob("*"):
+        if path.is_file():
+            path.unlink(missing_ok=True)
+        elif (path.name != run.key) == others:
+            for step in BULKY:
+                (path / step).unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def _log() -> AsyncIterator[tuple[JetStreamBus, Decoder]]:
+    bus = await JetStreamBus.connect(Settings().bus_url, name="tipstream train", timeout=CONNECT_S)
+    try:
+        yield bus, await open_decoder(bus)
+    finally:
+        await bus.close()
+
+
+def _mlflow() -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=Settings().mlflow_base)
+
+
+def _done(watch: Watch, step: str, result: Any) -> Any:
+    watch(step, 1, 1)
+    return result

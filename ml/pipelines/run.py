@@ -1,0 +1,56 @@
+"""One run of the pipeline: what it is asked, what it is kept under, and the code that it runs."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import contracts
+import ml
+import projections
+from contracts.errors import TipstreamError
+
+KEY_LENGTH = 16
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class BadModelName(TipstreamError):
+    """A model's name must be 1 to 64 letters, digits, points, dashes or underscores: it stands in addresses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A model's `name`, the log by its stream's creation and last sequence, and what else decides the result.
+
+    `erasures` counts requests to erase somebody: a log that has lost events is another log.
+    """
+
+    name: str
+    stream: str
+    upto_seq: int
+    erasures: int
+    seed: int
+    segment: str
+    young: bool
+    code: str
+
+    @property
+    def key(self) -> str:
+        """The folder of its results: equal for equal log, code and seed."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()[:KEY_LENGTH]
+
+
+def check_name(name: str) -> None:
+    """Raises BadModelName."""
+    if not NAME.fullmatch(name):
+        raise BadModelName(f"--name {name!r:.80} must be 1 to 64 letters, digits, points, dashes or underscores")
+
+
+def code_version() -> str:
+    """SHA-256 over the sources that a model depends on, so that it needs neither a release nor git."""
+    found = hashlib.sha256()
+    for package in (contracts, ml, projections):
+        root = Path(str(package.__file__)).parent
+        for path in sorted(root.rglob("*.py")):
+            found.update(path.relative_to(root.parent).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()[:KEY_LENGTH]

@@ -1,0 +1,175 @@
+"""The steps from a log to a registered version, each a function of what the one before it gave."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import httpx
+import numpy as np
+
+from contracts.codec import Decoder
+from contracts.times import format_time
+from ml.evaluation.evaluation import evaluate
+from ml.evaluation.evidence import Evidence
+from ml.features.definitions import FEATURE_SETS
+from ml.pipelines.fairness import checks_of, figure, groups_of, held_out_errors
+from ml.pipelines.prior import Fit, power_prior
+from ml.pipelines.rows import Gathering, Rows
+from ml.pipelines.run import Run
+from ml.pipelines.segments import labels_of
+from ml.policies.params import PolicyParams
+from ml.registry.card import Card, Check, Estimate, Group, Input, Offline, Window
+from ml.registry.registry import CHALLENGER, SHADOW, Registry
+from projections.folds.policies import Model
+from projections.off_policy.report import Progress, standings
+from projections.off_policy.targets import OurPolicy
+from projections.off_policy.walk import Span, Walk
+from services.bootstrap import Bus
+
+POLICY = "linucb"
+"""The policy that a prior is judged under when none is live."""
+
+PURPOSE = (
+    "A prior for linear policies: what everybody's reactions say of a tip at a moment, before anything is known of the "
+    "person. It joins each person's own sums when a score is made, and fades as their own pulls come in."
+)
+LIMITS = (
+    "Rewards are taken as linear in the features.",
+    "It is fitted on tips that a policy chose to show and on reactions that people chose to give.",
+    "Off-policy figures take decisions as independent, and the policy as not learning from its own choices.",
+)
+YOUNG = "Decisions younger than 24 h count too, whose reactions may still come."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """The held-out decisions under the model: the target in words, all evidence, and that of each group."""
+
+    target: str
+    evidence: Evidence
+    groups: dict[str, Evidence]
+
+
+async def offline_features(bus: Bus, decoder: Decoder, run: Run, progress: Progress) -> Rows:
+    """The rows of a run's log. Raises TooLittle, BusUnavailable."""
+    gathering = Gathering(run.segment, run.young)
+    async for batch in bus.read(0, upto=run.upto_seq):
+        for recorded in batch:
+            gathering.take(decoder.decode(recorded))
+        progress(batch[-1].seq, run.upto_seq)
+    return gathering.finish()
+
+
+async def judge(bus: Bus, decoder: Decoder, run: Run, rows: Rows, fit: Fit, progress: Progress) -> Judgement:
+    """The live policy under the fitted prior, evaluated off-policy on the held-out decisions. Raises BusUnavailable."""
+    live = (await standings(bus, decoder, run.upto_seq)).live()
+    policy = max(live, key=lambda one: one.weight, default=None)
+    model = Model(run.name, fit.feature_set, fit.a0.tolist(), fit.b0.tolist(), run.upto_seq)
+    name, params = (policy.policy, policy.params) if policy is not None else (POLICY, {})
+    target = OurPolicy(name, PolicyParams.parse(params), model)
+    first = int(rows.seq[rows.cut]) if rows.cut < len(rows) else run.upto_seq + 1
+    walk = Walk(target, Span(young=run.young, from_seq=first), partial(labels_of, segment=run.segment))
+    async for batch in bus.read(0, upto=run.upto_seq):
+        for recorded in batch:
+            walk.take(decoder.decode(recorded))
+        progress(batch[-1].seq, run.upto_seq)
+    walk.finish()
+    return Judgement(target.said, walk.evidence, walk.groups)
+
+
+def fairness(rows: Rows, fit: Fit, judgement: Judgement) -> tuple[list[Group], list[Check], tuple[float, float]]:
+    """Groups, checks, and the mean squared errors over all held-out reactions, with the prior and without."""
+    errors = held_out_errors(rows, (fit.a0, fit.b0), power_prior(rows.x[:0], rows.reward[:0], 0.0))
+    groups = groups_of(rows, errors, judgement.groups)
+    with_prior, neutral = np.nan_to_num(np.nanmean(errors[rows.cut :], axis=0)).tolist()
+    return groups, checks_of(groups), (with_prior, neutral)
+
+
+def make_card(
+    run: Run, rows: Rows, fit: Fit, judgement: Judgement, fair: tuple[list[Group], list[Check], tuple[float, float]]
+) -> Card:
+    """The card of a run."""
+    groups, checks, errors = fair
+    return Card(
+        name=run.name,
+        purpose=PURPOSE,
+        feature_set=fit.feature_set,
+        digest=fit.stored().digest,
+        code=run.code,
+        seed=run.seed,
+        inputs=[
+            Input(name=one.name, description=one.description, sources=list(one.sources))
+            for one in FEATURE_SETS[fit.feature_set].features
+        ],
+        window=_window(run, rows),
+        offline=_offline(fit, judgement, errors),
+        groups=groups,
+        checks=checks,
+        limits=[*LIMITS, YOUNG] if run.young else list(LIMITS),
+    )
+
+
+async def register(mlflow: httpx.AsyncClient, run: Run, fit: Fit, card: Card) -> str:
+    """Register a version with its prior and card; its id. Raises RegistryAway."""
+    assert card.window is not None
+    assert card.offline is not None
+    tags = {
+        "digest": card.digest,
+        "feature_set": card.feature_set,
+        "code": card.code,
+        "seed": str(run.seed),
+        "stream": run.stream,
+        "first_seq": str(card.window.first_seq),
+        "last_seq": str(card.window.last_seq),
+        "fairness": "failed" if card.failed else "passed",
+    }
+    figures = {"error": card.offline.error, "neutral_error": card.offline.neutral_error, "kappa": fit.kappa}
+    figures |= {one.estimator: one.figure.value for one in card.offline.estimates if one.figure is not None}
+    return (await Registry(mlflow).register(fit.stored(), card, tags, figures)).id
+
+
+async def shadow(mlflow: httpx.AsyncClient, identifier: str, card: Card) -> list[str]:
+    """Give a version the alias `shadow`, and `challenger` when every check passed. Raises RegistryAway."""
+    registry = Registry(mlflow)
+    version = await registry.version(identifier)
+    aliases = [SHADOW] if card.failed else [SHADOW, CHALLENGER]
+    for alias in aliases:
+        await registry.point(version, alias)
+    return aliases
+
+
+def _window(run: Run, rows: Rows) -> Window:
+    seen = rows.fitted_on
+    return Window(
+        stream=run.stream,
+        first_seq=int(seen.seq[0]),
+        last_seq=int(seen.seq[-1]),
+        since=format_time(int(seen.occurred_us.min())),
+        until=format_time(int(seen.occurred_us.max())),
+        decisions=len(seen),
+        reactions=int(seen.reacted.sum()),
+        people=len(np.unique(seen.person)),
+        held_out=len(rows) - len(seen),
+        judged_upto=run.upto_seq,
+        young=run.young,
+        digest=rows.digest(),
+    )
+
+
+def _offline(fit: Fit, judgement: Judgement, errors: tuple[float, float]) -> Offline:
+    found = evaluate(judgement.evidence)
+    return Offline(
+        kappa=fit.kappa,
+        error=errors[0],
+        neutral_error=errors[1],
+        target=judgement.target,
+        earned=figure(found.on_policy) if found.on_policy is not None else None,
+        estimates=[
+            Estimate(
+                estimator=answer.estimator,
+                figure=figure(answer.estimate) if answer.estimate is not None else None,
+                refusal=answer.refusal,
+            )
+            for answer in found.answers
+        ],
+        caution=found.caution,
+    )

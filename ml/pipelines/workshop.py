@@ -1,0 +1,100 @@
+"""Where flows run: Prefect's API in this process, its database and all results under HOME/pipelines.
+
+Prefect starts a second process for that by itself, which imports everything again and outlives a parent that is killed.
+A `prefect server` named by PREFECT_API_URL is used instead of it.
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from contracts.errors import TipstreamError
+from services.settings import Settings
+
+START_S = 120.0
+LOOK_S = 0.05
+API = "PREFECT_API_URL"
+
+
+class WorkshopClosed(TipstreamError):
+    """Prefect's API did not start in time; look at the message, and at HOME/pipelines/prefect."""
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Prefect's settings: nothing of ours leaves this machine, and everything is kept under HOME."""
+    home = settings.pipelines_dir
+    return {
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_TO_API_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+@contextmanager
+def workshop(settings: Settings) -> Iterator[None]:
+    """Prefect ready for flows of this process. Enter before anything imports Prefect, which reads its settings then.
+
+    Raises WorkshopClosed.
+    """
+    settings.make_home()
+    os.environ.update(environment(settings))
+    if os.environ.get(API):
+        yield
+        return
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        os.environ[API] = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+        with _serving(listening):
+            yield
+
+
+@contextmanager
+def _serving(listening: socket.socket) -> Iterator[None]:
+    import uvicorn
+
+    server = uvicorn.Server(uvicorn.Config(_app(), log_level="critical"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="prefect", daemon=True)
+    thread.start()
+    deadline = time.monotonic() + START_S
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            raise WorkshopClosed("Prefect's API does not start")
+        time.sleep(LOOK_S)
+    try:
+        yield
+    finally:
+        _drain()
+        server.should_exit = True
+        thread.join(START_S)
+
+
+def _app() -> Any:
+    import fastapi
+
+    plain = fastapi.Body
+
+    def body(*given: Any, min_items: int | None = None, max_items: int | None = None, **options: Any) -> Any:
+        return plain(*given, min_length=min_items, max_length=max_items, **options)
+
+    # FastAPI 0.151 has dropped the names that Prefect 3.8 gives these limits. Only its import needs them.
+    fastapi.Body = body
+    try:
+        from prefect.server.api.server import create_app
+    finally:
+        fastapi.Body = plain
+    return create_app(ephemeral=True)
+
+
+def _drain() -> None:
+    """What Prefect still has to say is said while somebody listens."""
+    from prefect.events.worker import EventsWorker
+
+    EventsWorker.drain_all(at_exit=False, timeout=10)

@@ -1,0 +1,195 @@
+"""Promoting a model and rolling back: each is one signed event that carries its prior, so scorers need no registry."""
+
+import asyncio
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from contracts.events.admin import ModelPromoted
+from contracts.events.base import Id, Name, Part, Text
+from contracts.feature_sets import CURRENT, DIMENSIONS
+from ml.policies.posterior import Prior, SumsError, posterior
+from ml.registry.card import Card, lacks
+from ml.registry.registry import CHAMPION, NotRegistered, Registry, RegistryAway, StoredPrior, Version
+from projections.folds.tables import ADMIN_ACTIONS
+from services.api.admin.actor import Operator
+from services.api.admin.cards import Story, story, told
+from services.api.admin.commands import Commanded, command, folded
+from services.api.admin.rows import present
+from services.api.parts import Parts, PartsOf
+from services.problems import Problem
+
+router = APIRouter(prefix="/models")
+
+MOST = 10_000
+NEUTRAL = "neutral"
+"""The version that stands for no model: A0 = I, b0 = 0, as it was before the first promotion."""
+
+
+class PromotionOrder(Part):
+    """`force` promotes a version whose fairness checks failed, and needs a reason; an incomplete card stays refused."""
+
+    model_version: Id
+    force: bool = False
+    reason: Text | None = None
+
+
+class RollbackOrder(Part):
+    """Back to the model that was promoted before the live one of this feature set."""
+
+    feature_set: Name = CURRENT
+    reason: Text | None = None
+
+
+class Promoted(Commanded):
+    """Scores join this version's prior from `seq` on; `note` says what the registry did not take."""
+
+    model_version: str
+    note: str = Field(default="", description="empty when MLflow's aliases and card follow")
+
+
+class Consequence(BaseModel):
+    """What promoting or rolling back would do, in words."""
+
+    model_version: str
+    said: list[str]
+
+
+@router.post("/promote", status_code=202)
+async def post_promote(order: PromotionOrder, parts: PartsOf, actor: Operator) -> Promoted:
+    """Let a registered version's prior join every score from now on."""
+    return await promote(parts, order, actor)
+
+
+@router.post("/rollback", status_code=202)
+async def post_rollback(order: RollbackOrder, parts: PartsOf, actor: Operator) -> Promoted:
+    """Go back to the version before, from the log alone: one event, whether MLflow is there or not."""
+    return await roll_back(parts, order, actor)
+
+
+async def promote(parts: Parts, order: PromotionOrder, actor: str) -> Promoted:
+    """Publish the promotion. Raises Problem: 404, 409 for an incomplete card or a failed check, 422, 503."""
+    version, prior, card = await promotable(parts, order.model_version)
+    if card.failed:
+        names = "; ".join(f"{check.name} ({check.said})" for check in card.failed)
+        if not order.force:
+            detail = f"{names}. With `force` and a reason it can be done all the same; the reason stays in the log"
+            raise Problem(409, "Fairness checks failed", detail, field="model_version")
+        if not (order.reason or "").strip():
+            raise Problem.invalid([("reason", "is needed to promote against failed checks; it is kept in the log")])
+    event = ModelPromoted(
+        model_version=version.id,
+        feature_set=prior.feature_set,
+        a0=prior.a0.tolist(),
+        b0=prior.b0.tolist(),
+        reason=f"forced: {order.reason}" if card.failed else order.reason,
+    )
+    done = await command(parts, event, actor)
+    return Promoted(**done.model_dump(), model_version=version.id, note=await _follow(parts, version.id, done.seq))
+
+
+async def roll_back(parts: Parts, order: RollbackOrder, actor: str) -> Promoted:
+    """Publish the promotion of the version before. Raises Problem: 409 when no model is live, 503."""
+    event = await asyncio.to_thread(previous, parts, order.feature_set, order.reason)
+    done = await command(parts, event, actor)
+    note = await _follow(parts, event.model_version, done.seq)
+    return Promoted(**done.model_dump(), model_version=event.model_version, note=note)
+
+
+async def promotable(parts: Parts, identifier: str) -> tuple[Version, StoredPrior, Card]:
+    """A version that may be promoted. Raises Problem naming what its card lacks."""
+    if parts.settings.mlflow == "off":
+        raise Problem(409, "No registry", "MLflow is switched off (TIPSTREAM_MLFLOW=off); a roll back needs none")
+    registry = Registry(parts.mlflow)
+    try:
+        version = await registry.version(identifier)
+    except NotRegistered as problem:
+        raise Problem(404, "Not Found", str(problem), field="model_version") from None
+    except RegistryAway as problem:
+        raise Problem.unavailable(str(problem)) from None
+    try:
+        card, prior = await registry.card(version), await registry.prior(version)
+    except NotRegistered as problem:
+        raise _incomplete(f"{problem}: train it with `tipstream train`") from None
+    except RegistryAway as problem:
+        raise Problem.unavailable(str(problem)) from None
+    missing = lacks(card)
+    if missing:
+        raise _incomplete(f"the card of {identifier} lacks {', '.join(missing)}")
+    if not prior.holds(card.digest) or card.feature_set != prior.feature_set:
+        raise _incomplete(f"the card of {identifier} is of another prior than the version's: the digests differ")
+    try:
+        posterior(np.zeros_like(prior.a0), np.zeros_like(prior.b0), prior=Prior(prior.a0, prior.b0))
+    except SumsError:
+        raise _incomplete(
+            f"the prior of {identifier} is not positive definite: no score could be made from it"
+        ) from None
+    return version, prior, card
+
+
+def previous(parts: Parts, feature_set: str, reason: str | None = None) -> ModelPromoted:
+    """The promotion that goes back by one, from the read model alone. Raises Problem 409 when no model is live."""
+    stack = standing(parts, feature_set)
+    if not stack:
+        raise Problem(409, "Nothing to go back to", f"no model of {feature_set} is live", field="feature_set")
+    if len(stack) > 1:
+        body = stack[-2]
+        return ModelPromoted(
+            model_version=body["model_version"], feature_set=feature_set, a0=body["a0"], b0=body["b0"], reason=reason
+        )
+    d = DIMENSIONS[feature_set]
+    return ModelPromoted(
+        model_version=NEUTRAL, feature_set=feature_set, a0=np.eye(d).tolist(), b0=[0.0] * d, reason=reason
+    )
+
+
+def standing(parts: Parts, feature_set: str) -> list[dict[str, Any]]:
+    """The promotions that stand, the live one last: going back takes one off, so that going back twice goes further."""
+    rows = parts.read_model.admin_actions(MOST, kind=ModelPromoted.ce_type())
+    bodies = [present(ADMIN_ACTIONS, row)["body"] for row in reversed(rows)]
+    stack: list[dict[str, Any]] = []
+    for body in bodies:
+        if body["feature_set"] != feature_set:
+            continue
+        if body["model_version"] == NEUTRAL:
+            stack.clear()
+        elif len(stack) > 1 and stack[-2]["model_version"] == body["model_version"]:
+            stack.pop()
+        else:
+            stack.append(body)
+    return stack
+
+
+async def consequence(parts: Parts, feature_set: str, model_version: str) -> Consequence:
+    """What would change if this version were promoted now."""
+    stack = await asyncio.to_thread(standing, parts, feature_set)
+    now = stack[-1]["model_version"] if stack else NEUTRAL
+    said = [
+        f"{feature_set}: {now} → {model_version}",
+        "Every score from the event on starts from that prior, for everybody; what was learned of each person stays.",
+        "Nothing is restarted, and decisions made before it still recompute from the prior of their time.",
+        "One click goes back.",
+    ]
+    return Consequence(model_version=model_version, said=said)
+
+
+async def _follow(parts: Parts, identifier: str, seq: int) -> str:
+    """Move the alias and tell the story on the version's card in MLflow; why not, in words."""
+    if identifier == NEUTRAL or parts.settings.mlflow == "off":
+        return ""
+    await folded(parts, seq)
+    registry = Registry(parts.mlflow)
+    try:
+        version = await registry.version(identifier)
+        await registry.point(version, CHAMPION)
+        found: Story = await story(parts, version)
+        await registry.describe(version, told(found))
+    except (RegistryAway, NotRegistered) as problem:
+        return f"the alias {CHAMPION} and the card in MLflow stay as they were: {problem}"
+    return ""
+
+
+def _incomplete(detail: str) -> Problem:
+    return Problem(409, "A version without a complete card can't be promoted", detail, field="model_version")

@@ -1,0 +1,179 @@
+"""Promoting a registered model and rolling back, through the real scorer and the real MLflow."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from contracts.codec import Decoder
+from contracts.events.admin import UserErased
+from contracts.feature_sets import CURRENT
+from ml.registry.registry import Registry, StoredPrior
+from ml.registry.server import MOUNT
+from projections.audit import ScoreAudit
+from projections.folds.projection import State, advance
+from services.api.admin.commands import command
+from services.bootstrap import open_decoder
+from services.settings import Settings
+from tests.api.callers import System, settings_for
+from tests.registry.cards import stored, whole
+from tests.servers import MlflowServer, NatsServer
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """One server for the module: starting it is what takes long."""
+    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def settings(nats_server: NatsServer, mlflow: MlflowServer) -> Settings:
+    """A HOME of the test's own beside that MLflow."""
+    return settings_for(nats_server.home, nats_server, mlflow="on", mlflow_url=mlflow.url)
+
+
+async def registered(
+    mlflow: MlflowServer, name: str, prior: StoredPrior | None = None, *, passed: bool = True, **changes: object
+) -> str:
+    """A version of a model, its card whole but for the changes."""
+    prior = prior or stored()
+    card = whole(prior, name, passed=passed).model_copy(update=changes)
+    async with httpx.AsyncClient(base_url=mlflow.url) as client:
+        return (await Registry(client).register(prior, card, {"digest": prior.digest}, {"error": 0.1})).id
+
+
+async def recommended(system: System, user: str) -> str:
+    """The model version that a fresh decision was made by, as the log says."""
+    made = await system.post("/v1/recommendations", user_id=user)
+    await system.folded()
+    return str((await system.get(f"/api/admin/decisions/{made['decision_id']}"))["model_version"])
+
+
+async def verdicts(system: System) -> dict[str, int]:
+    """Every decision of the log computed again."""
+    state, decoder = State(), await open_decoder(system.bus)
+    assert isinstance(decoder, Decoder)
+    audit = ScoreAudit(state)
+    async for batch in system.bus.read(0, upto=(await system.bus.info()).last_seq):
+        for recorded in batch:
+            audit.observe(advance(state, decoder.decode(recorded))[0])
+    return dict(audit.verdicts)
+
+
+async def test_a_promoted_prior_scores_without_a_restart_and_one_event_goes_back(
+    system: System, mlflow: MlflowServer
+) -> None:
+    first, second = await registered(mlflow, "tour"), await registered(mlflow, "tour", stored(3.0))
+    assert await recommended(system, "ann") == "none"
+    seen = []
+    for version in (first, second):
+        done = await system.post("/api/admin/models/promote", model_version=version, reason="tried")
+        assert (done["model_version"], done["note"]) == (version, "")
+        seen.append(await recommended(system, "ann"))
+    for _ in range(2):
+        before = (await system.bus.info()).last_seq
+        done = await system.post("/api/admin/models/rollback", reason="worse")
+        assert (await system.bus.info()).last_seq == done["seq"] == before + 1
+        seen.append(await recommended(system, "ann"))
+    assert seen == [first, second, first, "neutral"]
+    assert await verdicts(system) == {"identical": 5}
+    nothing = await system.door.admin.post("/api/admin/models/rollback", json={})
+    assert (nothing.status_code, nothing.json()["field"]) == (409, "feature_set")
+
+    story = (await system.door.admin.get("/api/admin/models/card", params={"version": first})).json()
+    assert [one["said"] for one in story["rollouts"]] == [
+        "promoted", f"replaced by {second}", "promoted", "replaced by neutral",
+    ]  # fmt: skip
+    listed = {one["id"]: one for one in (await system.get("/api/admin/models"))["versions"]}
+    assert listed[first]["aliases"] == ["champion"]
+    assert "## Rollout history" in listed[first]["card"]
+    assert listed[second]["aliases"] == []
+
+
+async def test_people_erased_after_the_data_window_are_counted_when_the_card_is_read(
+    system: System, mlflow: MlflowServer
+) -> None:
+    version = await registered(mlflow, "erased")
+    receipt = UserErased(erasure_id="e1", ranges=[[1, 2]])
+    counts = []
+    for _ in range(2):
+        found = (await system.door.admin.get("/api/admin/models/card", params={"version": version})).json()
+        counts.append((found["erased_since"], found["lacks"], "Train again to un-learn" in found["text"]))
+        await command(system.door.app.state.parts, receipt, "system")
+        await system.folded()
+    assert counts == [(0, [], False), (1, [], True)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"window": None, "checks": []}, "lacks its data window, fairness checks"),
+        ({"digest": "0" * 64}, "the digests differ"),
+    ],
+)
+async def test_a_version_without_a_complete_card_is_refused(
+    system: System, mlflow: MlflowServer, changes: dict[str, object], said: str
+) -> None:
+    version = await registered(mlflow, "poor", **changes)
+    order = {"model_version": version, "force": True, "reason": "all the same"}
+    refused = await system.door.admin.post("/api/admin/models/promote", json=order)
+    assert refused.status_code == 409
+    assert refused.json()["field"] == "model_version"
+    assert said in refused.json()["detail"]
+    assert (await system.get("/api/admin/models"))["promotions"] == []
+
+
+async def test_a_version_made_by_hand_has_no_card(system: System, mlflow: MlflowServer) -> None:
+    async with httpx.AsyncClient(base_url=f"{mlflow.url}{MOUNT}/api/2.0/mlflow/") as client:
+        run = (await client.post("runs/create", json={"experiment_id": "0"})).json()["run"]["info"]
+        await client.post("registered-models/create", json={"name": "by-hand"})
+        body = {"name": "by-hand", "source": f"{run['artifact_uri']}/model", "run_id": run["run_id"]}
+        assert (await client.post("model-versions/create", json=body)).is_success
+    refused = await system.door.admin.post("/api/admin/models/promote", json={"model_version": "by-hand/1"})
+    assert refused.status_code == 409
+    assert "has no model/card.json" in refused.json()["detail"]
+    unknown = await system.door.admin.post("/api/admin/models/promote", json={"model_version": "nobody/1"})
+    assert unknown.status_code == 404
+
+
+async def test_a_failed_check_is_promoted_only_with_force_and_a_reason(system: System, mlflow: MlflowServer) -> None:
+    version = await registered(mlflow, "unfair", passed=False)
+    orders = ({}, {"force": True}, {"force": True, "reason": "a trial"})
+    answers = [
+        await system.door.admin.post("/api/admin/models/promote", json={"model_version": version} | order)
+        for order in orders
+    ]
+    assert [answer.status_code for answer in answers] == [409, 422, 202]
+    assert "foretold no worse" in answers[0].json()["detail"]
+    await system.folded()
+    (promotion,) = (await system.get("/api/admin/models"))["promotions"]
+    assert promotion["reason"] == "forced: a trial"
+
+
+async def test_only_who_operates_may_promote(system: System) -> None:
+    for path in ("promote", "rollback"):
+        answer = await system.door.caller.post(f"/api/admin/models/{path}", json={"model_version": "a/1"})
+        assert answer.status_code == 403
+
+
+# The last of the module, as it ends the server.
+async def test_without_mlflow_the_scorer_keeps_its_prior_and_a_roll_back_needs_none(
+    system: System, mlflow: MlflowServer
+) -> None:
+    version = await registered(mlflow, "away")
+    await system.post("/api/admin/models/promote", model_version=version)
+    mlflow.kill()
+    assert await recommended(system, "bob") == version
+    away = await system.door.admin.post("/api/admin/models/promote", json={"model_version": version})
+    assert away.status_code == 503
+    done = await system.post("/api/admin/models/rollback", feature_set=CURRENT)
+    assert done["model_version"] == "neutral"
+    assert await recommended(system, "bob") == "neutral"
+    assert await verdicts(system) == {"identical": 2}

@@ -1,0 +1,84 @@
+"""`tipstream train` on a demo's log: it goes on where it failed, and says the same for the same log."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.servers import MlflowServer, NatsServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(nats_server: NatsServer, mlflow: MlflowServer) -> Run:
+    """Runs `tipstream ...` in a process of its own, since Prefect reads its settings once."""
+    settings = {
+        "HOME": str(nats_server.home), "NATS_URL": nats_server.url, "FSYNC": "interval", "MLFLOW_URL": mlflow.url
+    }  # fmt: skip
+
+    def tipstream(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "services.cli", *arguments],
+            env={**os.environ, **{f"TIPSTREAM_{name}": value for name, value in settings.items()}, "COLUMNS": "200"},
+            capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+
+    return tipstream
+
+
+@pytest.fixture
+def mlflow(tmp_path: Path) -> MlflowServer:
+    """A server that the test starts."""
+    return MlflowServer(tmp_path / "mlflow")
+
+
+def test_training_goes_on_where_it_failed_and_registers_once(
+    nats_server: NatsServer, mlflow: MlflowServer, run: Run
+) -> None:
+    assert run("demo", "--people", "10", "--days", "8", "--history-only").returncode == 0
+    failed = run("train", "--young")
+    assert failed.returncode == 1
+    assert "tipstream: MLflow does not answer" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    (folder,) = (path for path in (nats_server.home / "pipelines" / "results").iterdir() if path.is_dir())
+    kept = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert set(kept) == {"features", "fit", "judge", "fairness", "card"}
+
+    mlflow.home.mkdir()
+    mlflow.start()
+    try:
+        done = json.loads(run("train", "--young", "--json").stdout)
+        assert done["model_version"] == "prior/1"
+        again = json.loads(run("train", "--young", "--json").stdout)
+        other = json.loads(run("train", "--young", "--json", "--name", "second").stdout)
+    finally:
+        mlflow.kill()
+    left = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert all(left[step] == kept[step] for step in ("fit", "judge", "fairness", "card"))
+    # Rows of decisions do not outlive their run.
+    assert "features" not in left
+    assert (again["model_version"], again["digest"]) == ("prior/1", done["digest"])
+    # Under another name everything is worked out anew.
+    assert (other["model_version"], other["digest"]) == ("second/1", done["digest"])
+    card = done["card"]
+    assert card["window"]["last_seq"] < card["window"]["judged_upto"]
+    assert card["offline"]["error"] > 0
+    assert {group["label"].partition(":")[0] for group in card["groups"]} == {"people", "sources", "day"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--name", "a/b"], "--name 'a/b' must be 1 to 64 letters, digits, points, dashes or underscores"),
+        (["--segment", "age"], "segment 'age' is unknown; there are day, hours"),
+    ],
+)
+def test_a_bad_option_is_told_in_words(run: Run, arguments: list[str], said: str) -> None:
+    done = run("train", *arguments)
+    assert (done.returncode, done.stderr) == (1, f"tipstream: {said}\n")
