@@ -18,9 +18,12 @@ Progress = Callable[[int, int], None]
 
 
 @asynccontextmanager
-async def folded_afresh(bus: Bus, progress: Progress) -> AsyncIterator[DuckdbSink]:
-    """The tables of the log as it ends now, gone with the context. Raises NotTipstream, BusUnavailable."""
-    last = (await bus.info()).last_seq
+async def folded_afresh(bus: Bus, progress: Progress, upto: int | None = None) -> AsyncIterator[DuckdbSink]:
+    """The tables of the log up to `upto` (None: its end now), gone with the context.
+
+    Raises NotTipstream, BusUnavailable.
+    """
+    last = (await bus.info()).last_seq if upto is None else upto
     with tempfile.TemporaryDirectory(prefix="tipstream-") as folder:
         sink = DuckdbSink(Path(folder) / "rows.duckdb", DUCKDB_SETTINGS)
         try:

@@ -42,8 +42,9 @@ _ALL = f"""
     asked AS (SELECT seq, user_id, name, known_seq FROM sightings JOIN positions USING (seq)),
     known AS ({KNOWN}), contexts AS ({_SIGNALS})
     SELECT t.seq, t.decision_id, t.user_id, t.tip_id, t.policy, t.propensity, t.reward, t.context->>'now' AS now,
-           t.x_digest, t.catalog_seq, t.model_seq, p.known_seq, p.traced, c.signals, c.supplied,
-           l.tip_ids, l.described
+           t.x_digest, t.catalog_seq, t.state_version, t.model_seq, t.missing, t.stale_sources,
+           epoch_us(t.occurred_at) AS occurred_at, epoch_us(t.recorded_at) AS recorded_us,
+           p.known_seq, p.traced, c.signals, c.supplied, l.tip_ids, l.described
     FROM tip_scores t JOIN positions p USING (seq) JOIN contexts c USING (seq) JOIN candidate_lists l USING (seq)
     ORDER BY t.seq
 """
@@ -54,7 +55,8 @@ class OfflineDecision:
     """A decision at `seq`, its context rebuilt as of `known_seq`, and the matrix (k, d) of its candidates.
 
     `chosen` is the row of the tip that was shown, `reward` None without a reaction. `supplied` counts the signals that
-    no event had told, which are taken as the caller gave them. `problem` says why there is no matrix.
+    no event had told, which are taken as the caller gave them. `problem` says why there is no matrix. `occurred_at` and
+    `recorded_us` are in microseconds since 1970.
     """
 
     seq: int
@@ -64,6 +66,11 @@ class OfflineDecision:
     policy: str
     propensity: float
     reward: float | None
+    occurred_at: int
+    recorded_us: int
+    state_version: int
+    missing: list[str]
+    stale_sources: list[str]
     context: dict[str, Any]
     model_seq: int
     known_seq: int
@@ -131,6 +138,11 @@ def _decision(feature_set: FeatureSet, catalog: PastCatalog, row: dict[str, Any]
         policy=row["policy"],
         propensity=row["propensity"],
         reward=row["reward"],
+        occurred_at=row["occurred_at"],
+        recorded_us=row["recorded_us"],
+        state_version=row["state_version"],
+        missing=row["missing"],
+        stale_sources=row["stale_sources"],
         context=context,
         model_seq=row["model_seq"],
         known_seq=row["known_seq"],

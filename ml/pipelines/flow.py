@@ -67,8 +67,8 @@ def _watched(step: str) -> Progress:
 @task(cache_key_fn=_key, persist_result=True)
 async def features(run: Run) -> Rows:
     """Build the offline features."""
-    async with _log() as (bus, decoder):
-        return await steps.offline_features(bus, decoder, run, _watched("features"))
+    async with _log() as (bus, _):
+        return await steps.offline_features(bus, run, _watched("features"))
 
 
 @task(cache_key_fn=_key, persist_result=True)

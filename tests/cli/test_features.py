@@ -2,6 +2,7 @@
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
@@ -50,8 +51,8 @@ def test_json_and_markdown_exclude_each_other(cli: Cli) -> None:
     assert "--json and --markdown" in refused(cli("features", "list", "--json", "--markdown"))
 
 
+@pytest.mark.skipif(find_spec("feast") is None, reason="Feast is not installed")
 def test_the_log_is_exported_as_a_feast_repository(cli: Cli, tmp_path: Path) -> None:
-    pytest.importorskip("dask", reason="comes with Feast")
     published = cli("publish", "tips.signal.steps.ann", json.dumps({"values": {"steps": 4000}}))
     assert published.returncode == 0, published.stderr
     done = cli("features", "export-feast", str(tmp_path / "repo"))

@@ -11,7 +11,6 @@ from contracts.times import HOUR_US
 from ml.features.definitions import WELLBEING_V1
 from ml.features.vector import matrix_digest, read_context
 from ml.offline.decisions import offline_decisions
-from ml.offline.training import training_rows
 from tests.offline.conftest import Offline, Tables
 from tests.offline.served import online, serve, served
 from tests.projections.office import TIPS, Office
@@ -115,34 +114,31 @@ def test_tips_are_as_the_catalog_had_them_and_as_the_caller_described_them(offic
     assert decisions["d1"].x_digest != decisions["d3"].x_digest
 
 
-def test_a_matrix_that_is_not_the_scored_one_is_never_trained_on(office: Office, offline: Offline) -> None:
+def test_what_cannot_be_made_again_is_not_proven(office: Office, offline: Offline) -> None:
     served(office, "d1")
     office.append(serve(office, "d2").model_copy(update={"x_digest": "0" * 64}))
     office.append(serve(office, "d3").model_copy(update={"catalog_seq": 1}))
     office.append(serve(office, "d4").model_copy(update={"context": {"now": "noon"}}))
-    rows = training_rows(offline(office.log).values(), WELLBEING_V1.d)
-    assert rows.decision_ids == ("d1",)
-    assert sum(rows.left_out.values()) == 3
-    assert rows.left_out["another matrix than was scored"] == 1
+    decisions = offline(office.log)
+    assert [one.proven for one in decisions.values()] == [True, False, False, False]
+    assert decisions["d2"].problem is None
+    assert "was not in the catalog at 1" in str(decisions["d3"].problem)
+    assert "context.now" in str(decisions["d4"].problem)
 
 
-def test_training_rows_hold_what_was_shown_and_what_came_of_it(office: Office, tables: Tables) -> None:
-    first, second, other = served(office, "d1"), served(office, "d2"), served(office, "d3", user="bob")
-    office.log.feedback("done", decision_id="d1")
+def test_decisions_come_in_stream_order_within_a_span_and_only_our_own(office: Office, tables: Tables) -> None:
+    served(office, "d1")
+    served(office, "d2")
+    served(office, "d3", user="bob")
+    office.log.feedback("done", decision_id="d2")
     office.log.scored("eve", "theirs", external=True)
     with tables(office.log).cursor() as cursor:
-        rows = training_rows(offline_decisions(cursor, WELLBEING_V1), WELLBEING_V1.d)
-        second_seq = int(rows.seq[1])
-        span = training_rows(offline_decisions(cursor, WELLBEING_V1, second_seq, second_seq), WELLBEING_V1.d)
-        none = training_rows(offline_decisions(cursor, WELLBEING_V1, 10**6), WELLBEING_V1.d)
-    assert rows.x.tolist() == [first.x, second.x, other.x]
-    assert rows.reward.tolist() == [1.0, 0.0, 0.0]
-    assert rows.reacted.tolist() == [True, False, False]
-    assert rows.propensity.tolist() == [first.propensity, second.propensity, other.propensity]
-    assert rows.user_ids == ("ann", "ann", "bob")
-    assert rows.window == (rows.seq[0], rows.seq[2])
-    assert (span.decision_ids, span.window) == (("d2",), (second_seq, second_seq))
-    assert (none.x.shape, none.window) == ((0, WELLBEING_V1.d), None)
+        found = list(offline_decisions(cursor, WELLBEING_V1))
+        span = list(offline_decisions(cursor, WELLBEING_V1, found[1].seq, found[1].seq))
+        assert list(offline_decisions(cursor, WELLBEING_V1, 10**6)) == []
+    assert [one.decision_id for one in found] == ["d1", "d2", "d3"]
+    assert [one.reward for one in found] == [None, 1.0, None]
+    assert [one.decision_id for one in span] == ["d2"]
 
 
 def test_an_erased_person_is_in_no_row(office: Office, offline: Offline) -> None:
