@@ -5,9 +5,8 @@ imported with this module and takes seconds: import it only where a flow runs.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,8 @@ from ml.pipelines.rows import Rows
 from ml.pipelines.run import Run, check_name, code_version
 from ml.pipelines.segments import check_segment
 from ml.pipelines.steps import Judgement
+from ml.pipelines.watching import watched
 from ml.registry.card import Card, Check, Group
-from projections.off_policy.report import Progress
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
 from services.settings import Settings
@@ -36,11 +35,6 @@ BULKY = ("features",)
 
 CONNECT_S = 5.0
 ERASURES = f"{PREFIX}.admin.user.erasure_requested.*"
-
-Watch = Callable[[str, int, int], None]
-"""Called with a step, how far it is, and how far it goes."""
-
-WATCH: ContextVar[Watch] = ContextVar("watch", default=lambda step, done, total: None)
 
 Fair = tuple[list[Group], list[Check], tuple[float, float]]
 
@@ -59,16 +53,11 @@ def _key(context: TaskRunContext, given: dict[str, Any]) -> str:
     return f"{given['run'].key}/{context.task.name}"
 
 
-def _watched(step: str) -> Progress:
-    watch = WATCH.get()
-    return lambda done, total: watch(step, done, total)
-
-
 @task(cache_key_fn=_key, persist_result=True)
 async def features(run: Run) -> Rows:
     """Build the offline features."""
     async with _log() as (bus, decoder):
-        return await steps.offline_features(bus, decoder, run, _watched("features"))
+        return await steps.offline_features(bus, decoder, run, watched("features"))
 
 
 @task(cache_key_fn=_key, persist_result=True)
@@ -81,7 +70,7 @@ async def fit(run: Run, rows: Rows) -> Fit:
 async def judge(run: Run, rows: Rows, fitted: Fit) -> Judgement:
     """Evaluate off-policy on the held-out decisions."""
     async with _log() as (bus, decoder):
-        return await steps.judge(bus, decoder, run, rows, fitted, _watched("judge"))
+        return await steps.judge(bus, decoder, run, rows, fitted, watched("judge"))
 
 
 @task(cache_key_fn=_key, persist_result=True)
@@ -122,14 +111,13 @@ async def train(
     check_segment(segment)
     run = await _run(name, seed, segment, young, upto_seq)
     _clear(run, others=True)
-    watch = WATCH.get()
-    rows = _done(watch, "features", await features(run))
-    fitted = _done(watch, "fit", await fit(run, rows))
-    judgement = _done(watch, "judge", await judge(run, rows, fitted))
-    fair = _done(watch, "fairness", await fairness(run, rows, fitted, judgement))
-    written = _done(watch, "card", await card(run, rows, fitted, judgement, fair))
-    identifier = _done(watch, "register", await register(run, fitted, written))
-    aliases = _done(watch, "shadow", await shadow(run, identifier, written))
+    rows = _done("features", await features(run))
+    fitted = _done("fit", await fit(run, rows))
+    judgement = _done("judge", await judge(run, rows, fitted))
+    fair = _done("fairness", await fairness(run, rows, fitted, judgement))
+    written = _done("card", await card(run, rows, fitted, judgement, fair))
+    identifier = _done("register", await register(run, fitted, written))
+    aliases = _done("shadow", await shadow(run, identifier, written))
     _clear(run, others=False)
     return Trained(identifier, written.digest, aliases, written)
 
@@ -172,6 +160,6 @@ def _mlflow() -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=Settings().mlflow_base)
 
 
-def _done(watch: Watch, step: str, result: Any) -> Any:
-    watch(step, 1, 1)
+def _done(step: str, result: Any) -> Any:
+    watched(step)(1, 1)
     return result
