@@ -54,9 +54,17 @@ class Rows:
 
     def only(self, chosen: Flags) -> "Rows":
         """The decisions where `chosen` (n,) is true."""
-        arrays = (self.seq, self.person, self.occurred_us, self.x, self.reward, self.propensity, self.reacted)
-        labels = tuple(label for label, kept in zip(self.labels, chosen, strict=True) if kept)
-        return Rows(self.feature_set, *(array[chosen] for array in arrays), labels=labels)
+        return Rows(
+            feature_set=self.feature_set,
+            seq=self.seq[chosen],
+            person=self.person[chosen],
+            occurred_us=self.occurred_us[chosen],
+            x=self.x[chosen],
+            reward=self.reward[chosen],
+            propensity=self.propensity[chosen],
+            reacted=self.reacted[chosen],
+            labels=tuple(label for label, kept in zip(self.labels, chosen, strict=True) if kept),
+        )
 
     @property
     def fitted_on(self) -> "Rows":
