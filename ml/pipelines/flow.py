@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +15,6 @@ from prefect import flow, task
 from prefect.context import TaskRunContext
 
 from contracts.codec import Decoder
-from contracts.subjects import PREFIX
 from ml.pipelines import prior, steps
 from ml.pipelines.prior import Fit
 from ml.pipelines.rows import Rows
@@ -34,7 +32,6 @@ BULKY = ("features",)
 """Results that hold a row a decision; they go when the run is done, and when another one begins."""
 
 CONNECT_S = 5.0
-ERASURES = f"{PREFIX}.admin.user.erasure_requested.*"
 
 Fair = tuple[list[Group], list[Check], tuple[float, float]]
 
@@ -122,24 +119,16 @@ async def train(
     return Trained(identifier, written.digest, aliases, written)
 
 
-def results_dir(settings: Settings) -> Path:
-    """Where Prefect keeps results, a folder a run."""
-    return settings.pipelines_dir / "results"
-
-
 async def _run(name: str, seed: int, segment: str, young: bool, upto_seq: int | None) -> Run:
     async with _log() as (bus, _):
         info = await bus.info()
-        last = min(upto_seq or info.last_seq, info.last_seq)
-        erasures = 0
-        async for batch in bus.read(0, upto=info.last_seq, subjects=[ERASURES]):
-            erasures += len(batch)
-    return Run(name, info.created, last, erasures, seed, segment, young, code_version())
+    last = min(upto_seq or info.last_seq, info.last_seq)
+    return Run(name, info.created, last, info.deleted, seed, segment, young, code_version())
 
 
 def _clear(run: Run, *, others: bool) -> None:
     """Remove rows of decisions: of this run, or of others, with the exceptions that Prefect keeps beside them."""
-    for path in results_dir(Settings()).glob("*"):
+    for path in Settings().results_dir.glob("*"):
         if path.is_file():
             path.unlink(missing_ok=True)
         elif (path.name != run.key) == others:

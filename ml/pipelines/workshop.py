@@ -26,10 +26,9 @@ class WorkshopClosed(TipstreamError):
 
 def environment(settings: Settings) -> dict[str, str]:
     """Prefect's settings: everything is kept under HOME, and nothing is told to anybody."""
-    home = settings.pipelines_dir
     return {
-        "PREFECT_HOME": str(home / "prefect"),
-        "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
+        "PREFECT_HOME": str(settings.pipelines_dir / "prefect"),
+        "PREFECT_LOCAL_STORAGE_PATH": str(settings.results_dir),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
