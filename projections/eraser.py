@@ -6,6 +6,7 @@ is taken up again when the worker starts.
 
 import asyncio
 import logging
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -57,6 +58,7 @@ class Erasure:
         self._bus, self._request, self._working = bus, request, working
         self._publisher = publisher
         self._versions, self._outbox = Versions(settings.home), settings.outbox_dir
+        self._results = settings.results_dir
         self._progress = Progress()
 
     async def run(self) -> None:
@@ -86,6 +88,8 @@ class Erasure:
             await self._delete([seq for seq in reversed(found) if seq != request.seq])
         for projection in EVERY_PROJECTION:
             await self._patiently(projection, partial(self._rebuild, projection))
+        # A training that failed keeps rows of decisions until it goes on.
+        await asyncio.to_thread(shutil.rmtree, self._results, ignore_errors=True)
         await self._bus.delete(request.seq)
         return len(found)
 

@@ -159,6 +159,11 @@ class Settings(BaseSettings):
         return self.home / "pipelines"
 
     @property
+    def results_dir(self) -> Path:
+        """Results of training runs, a folder a run; erasing a person removes them."""
+        return self.pipelines_dir / "results"
+
+    @property
     def logs_dir(self) -> Path:
         """One log file a process."""
         return self.home / "logs"

@@ -11,7 +11,7 @@ from ml.evaluation import estimators
 from ml.evaluation.estimate import Estimate
 from ml.evaluation.evidence import Array, Evidence
 from ml.evaluation.overlap import MIN_DECISIONS, overlap, refusal
-from ml.pipelines.prior import progressive_errors
+from ml.pipelines.prior import Fit, progressive_errors
 from ml.pipelines.rows import Rows
 from ml.registry.card import Check, Figure, Group
 
@@ -62,6 +62,13 @@ def checks_of(groups: Sequence[Group]) -> list[Check]:
         theirs = [group for group in groups if group.label.partition(":")[0] == dimension]
         checks += [_foretold(dimension, theirs), _earned(dimension, theirs)]
     return checks
+
+
+def newcomers(fit: Fit) -> Check:
+    """The check of people whom the prior was not made of: their first reactions, as κ was chosen by them."""
+    grown = fit.errors[fit.kappa] - fit.errors[0.0]
+    said = f"error of people it was not fitted on changes by {grown:+.4f}, allowed {MOST_ERROR:+.4f}"
+    return Check(name="newcomers: foretold no worse", passed=grown <= MOST_ERROR, said=said)
 
 
 def figure(estimate: Estimate) -> Figure:

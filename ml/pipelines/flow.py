@@ -5,11 +5,9 @@ imported with this module and takes seconds: import it only where a flow runs.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,15 +15,14 @@ from prefect import flow, task
 from prefect.context import TaskRunContext
 
 from contracts.codec import Decoder
-from contracts.subjects import PREFIX
 from ml.pipelines import prior, steps
 from ml.pipelines.prior import Fit
 from ml.pipelines.rows import Rows
 from ml.pipelines.run import Run, check_name, code_version
 from ml.pipelines.segments import check_segment
 from ml.pipelines.steps import Judgement
+from ml.pipelines.watching import watched
 from ml.registry.card import Card, Check, Group
-from projections.off_policy.report import Progress
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
 from services.settings import Settings
@@ -35,12 +32,6 @@ BULKY = ("features",)
 """Results that hold a row a decision; they go when the run is done, and when another one begins."""
 
 CONNECT_S = 5.0
-ERASURES = f"{PREFIX}.admin.user.erasure_requested.*"
-
-Watch = Callable[[str, int, int], None]
-"""Called with a step, how far it is, and how far it goes."""
-
-WATCH: ContextVar[Watch] = ContextVar("watch", default=lambda step, done, total: None)
 
 Fair = tuple[list[Group], list[Check], tuple[float, float]]
 
@@ -59,16 +50,11 @@ def _key(context: TaskRunContext, given: dict[str, Any]) -> str:
     return f"{given['run'].key}/{context.task.name}"
 
 
-def _watched(step: str) -> Progress:
-    watch = WATCH.get()
-    return lambda done, total: watch(step, done, total)
-
-
 @task(cache_key_fn=_key, persist_result=True)
 async def features(run: Run) -> Rows:
     """Build the offline features."""
     async with _log() as (bus, _):
-        return await steps.offline_features(bus, run, _watched("features"))
+        return await steps.offline_features(bus, run, watched("features"))
 
 
 @task(cache_key_fn=_key, persist_result=True)
@@ -81,7 +67,7 @@ async def fit(run: Run, rows: Rows) -> Fit:
 async def judge(run: Run, rows: Rows, fitted: Fit) -> Judgement:
     """Evaluate off-policy on the held-out decisions."""
     async with _log() as (bus, decoder):
-        return await steps.judge(bus, decoder, run, rows, fitted, _watched("judge"))
+        return await steps.judge(bus, decoder, run, rows, fitted, watched("judge"))
 
 
 @task(cache_key_fn=_key, persist_result=True)
@@ -122,36 +108,27 @@ async def train(
     check_segment(segment)
     run = await _run(name, seed, segment, young, upto_seq)
     _clear(run, others=True)
-    watch = WATCH.get()
-    rows = _done(watch, "features", await features(run))
-    fitted = _done(watch, "fit", await fit(run, rows))
-    judgement = _done(watch, "judge", await judge(run, rows, fitted))
-    fair = _done(watch, "fairness", await fairness(run, rows, fitted, judgement))
-    written = _done(watch, "card", await card(run, rows, fitted, judgement, fair))
-    identifier = _done(watch, "register", await register(run, fitted, written))
-    aliases = _done(watch, "shadow", await shadow(run, identifier, written))
+    rows = _done("features", await features(run))
+    fitted = _done("fit", await fit(run, rows))
+    judgement = _done("judge", await judge(run, rows, fitted))
+    fair = _done("fairness", await fairness(run, rows, fitted, judgement))
+    written = _done("card", await card(run, rows, fitted, judgement, fair))
+    identifier = _done("register", await register(run, fitted, written))
+    aliases = _done("shadow", await shadow(run, identifier, written))
     _clear(run, others=False)
     return Trained(identifier, written.digest, aliases, written)
-
-
-def results_dir(settings: Settings) -> Path:
-    """Where Prefect keeps results, a folder a run."""
-    return settings.pipelines_dir / "results"
 
 
 async def _run(name: str, seed: int, segment: str, young: bool, upto_seq: int | None) -> Run:
     async with _log() as (bus, _):
         info = await bus.info()
-        last = min(upto_seq or info.last_seq, info.last_seq)
-        erasures = 0
-        async for batch in bus.read(0, upto=info.last_seq, subjects=[ERASURES]):
-            erasures += len(batch)
-    return Run(name, info.created, last, erasures, seed, segment, young, code_version())
+    last = min(upto_seq or info.last_seq, info.last_seq)
+    return Run(name, info.created, last, info.deleted, seed, segment, young, code_version())
 
 
 def _clear(run: Run, *, others: bool) -> None:
     """Remove rows of decisions: of this run, or of others, with the exceptions that Prefect keeps beside them."""
-    for path in results_dir(Settings()).glob("*"):
+    for path in Settings().results_dir.glob("*"):
         if path.is_file():
             path.unlink(missing_ok=True)
         elif (path.name != run.key) == others:
@@ -172,6 +149,6 @@ def _mlflow() -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=Settings().mlflow_base)
 
 
-def _done(watch: Watch, step: str, result: Any) -> Any:
-    watch(step, 1, 1)
+def _done(step: str, result: Any) -> Any:
+    watched(step)(1, 1)
     return result

@@ -22,13 +22,13 @@ class BadModelName(TipstreamError):
 class Run:
     """A model's `name`, the log by its stream's creation and last sequence, and what else decides the result.
 
-    `erasures` counts requests to erase somebody: a log that has lost events is another log.
+    `deleted` counts the events that erasing people took from the stream: a log without them is another log.
     """
 
     name: str
     stream: str
     upto_seq: int
-    erasures: int
+    deleted: int
     seed: int
     segment: str
     young: bool

@@ -13,7 +13,7 @@ from ml.evaluation.evaluation import evaluate
 from ml.evaluation.evidence import Evidence
 from ml.features.definitions import CURRENT, FEATURE_SETS
 from ml.offline.decisions import offline_decisions
-from ml.pipelines.fairness import checks_of, figure, groups_of, held_out_errors
+from ml.pipelines.fairness import checks_of, figure, groups_of, held_out_errors, newcomers
 from ml.pipelines.prior import Fit, power_prior
 from ml.pipelines.rows import Rows, rows_of
 from ml.pipelines.run import Run
@@ -88,8 +88,9 @@ def fairness(rows: Rows, fit: Fit, judgement: Judgement) -> tuple[list[Group], l
     """Groups, checks, and the mean squared errors over all held-out reactions, with the prior and without."""
     errors = held_out_errors(rows, (fit.a0, fit.b0), power_prior(rows.x[:0], rows.reward[:0], 0.0))
     groups = groups_of(rows, errors, judgement.groups)
-    with_prior, neutral = np.nan_to_num(np.nanmean(errors[rows.cut :], axis=0)).tolist()
-    return groups, checks_of(groups), (with_prior, neutral)
+    seen = errors[~np.isnan(errors[:, 0])]
+    with_prior, neutral = seen.mean(axis=0).tolist() if len(seen) else (0.0, 0.0)
+    return groups, [newcomers(fit), *checks_of(groups)], (with_prior, neutral)
 
 
 def make_card(
@@ -130,7 +131,8 @@ async def register(mlflow: httpx.AsyncClient, run: Run, fit: Fit, card: Card) ->
         "last_seq": str(card.window.last_seq),
         "fairness": "failed" if card.failed else "passed",
     }
-    figures = {"error": card.offline.error, "neutral_error": card.offline.neutral_error, "kappa": fit.kappa}
+    errors = ("error", "neutral_error", "newcomer_error", "neutral_newcomer_error")
+    figures = {"kappa": fit.kappa} | {name: getattr(card.offline, name) for name in errors}
     figures |= {one.estimator: one.figure.value for one in card.offline.estimates if one.figure is not None}
     return (await Registry(mlflow).register(fit.stored(), card, tags, figures)).id
 
@@ -169,6 +171,8 @@ def _offline(fit: Fit, judgement: Judgement, errors: tuple[float, float]) -> Off
         kappa=fit.kappa,
         error=errors[0],
         neutral_error=errors[1],
+        newcomer_error=fit.errors[fit.kappa],
+        neutral_newcomer_error=fit.errors[0.0],
         target=judgement.target,
         earned=figure(found.on_policy) if found.on_policy is not None else None,
         estimates=[

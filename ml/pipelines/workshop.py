@@ -25,18 +25,22 @@ class WorkshopClosed(TipstreamError):
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Prefect's settings: nothing of ours leaves this machine, and everything is kept under HOME."""
-    home = settings.pipelines_dir
+    """Prefect's settings: everything is kept under HOME, and nothing is told to anybody."""
     return {
-        "PREFECT_HOME": str(home / "prefect"),
-        "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
+        "PREFECT_HOME": str(settings.pipelines_dir / "prefect"),
+        "PREFECT_LOCAL_STORAGE_PATH": str(settings.results_dir),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
-        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
-        "PREFECT_LOGGING_LEVEL": "CRITICAL",
-        "PREFECT_LOGGING_TO_API_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
+
+
+QUIET = {
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+}
+"""Besides, where no server of somebody's own shows what runs: whoever waits reads our progress and our errors."""
 
 
 @contextmanager
@@ -51,6 +55,7 @@ def workshop(settings: Settings) -> Iterator[None]:
         yield
         return
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        os.environ.update(QUIET)
         os.environ[API] = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
         with _serving(listening):
             yield

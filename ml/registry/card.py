@@ -61,13 +61,16 @@ class Estimate(_Piece):
 class Offline(_Piece):
     """How the model did on decisions that it was not fitted on.
 
-    `error` is the mean squared error of reactions foretold with it, `neutral_error` without. `earned` is what the log
+    `error` is the mean squared error of held-out reactions foretold with it, `neutral_error` without; the `newcomer`
+    ones are of first reactions of people whom the prior was not made of. `earned` is what the log
     earned, `estimates` what the model would have.
     """
 
     kappa: float
     error: float
     neutral_error: float
+    newcomer_error: float
+    neutral_newcomer_error: float
     target: str
     earned: Figure | None
     estimates: list[Estimate]
@@ -177,12 +180,23 @@ def _offline(offline: Offline | None) -> list[str]:
     if offline is None:
         return ["_Not given._", ""]
     rows = [("the log earned", shown(offline.earned))]
-    rows += [(one.estimator, shown(one.figure) if one.figure else one.refusal) for one in offline.estimates]
+    rows += [(one.estimator, shown(one.figure)) for one in offline.estimates if one.figure is not None]
+    refused: dict[str, list[str]] = {}
+    for one in offline.estimates:
+        if one.figure is None:
+            refused.setdefault(one.refusal, []).append(one.estimator)
     return [
-        f"Reactions foretold one by one: mean squared error {offline.error:.4f}, {offline.neutral_error:.4f} without a "
-        f"prior; it weighs {offline.kappa:g} pulls. Target: {offline.target}.",
+        f"It weighs {offline.kappa:g} pulls. Target: {offline.target}.",
         "",
+        *_table(
+            ("mean squared error of reactions foretold", "with it", "without"),
+            [
+                ("held-out", f"{offline.error:.4f}", f"{offline.neutral_error:.4f}"),
+                ("newcomers'", f"{offline.newcomer_error:.4f}", f"{offline.neutral_newcomer_error:.4f}"),
+            ],
+        ),
         *_table(("reward a decision", "95 %"), rows),
+        *(line for why, names in refused.items() for line in (f"No answer by {', '.join(names)}: {why}.", "")),
         *([offline.caution, ""] if offline.caution else []),
     ]
 

@@ -13,7 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from services.settings import Settings
 
 if TYPE_CHECKING:
-    from ml.pipelines.flow import Trained, Watch
+    from ml.pipelines.flow import Trained
+    from ml.pipelines.watching import Watch
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,13 +37,13 @@ def train(
     """Fit a prior on the log, judge it, write its card, register it; run again after a failure, it goes on there."""
     from ml.pipelines.run import check_name
     from ml.pipelines.segments import check_segment
+    from ml.pipelines.watching import WATCH
     from ml.pipelines.workshop import workshop
 
     check_name(name)
     check_segment(segment)
     with workshop(Settings()), _shown() as watch:
         # Only now: Prefect reads its settings while it is imported.
-        from ml.pipelines.flow import WATCH
         from ml.pipelines.flow import train as flow
 
         WATCH.set(watch)

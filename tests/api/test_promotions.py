@@ -40,11 +40,16 @@ def settings(nats_server: NatsServer, mlflow: MlflowServer) -> Settings:
 
 
 async def registered(
-    mlflow: MlflowServer, name: str, prior: StoredPrior | None = None, *, passed: bool = True, **changes: object
+    mlflow: MlflowServer,
+    name: str,
+    prior: StoredPrior | None = None,
+    *,
+    passed: bool = True,
+    changes: dict[str, object] | None = None,
 ) -> str:
     """A version of a model, its card whole but for the changes."""
     prior = prior or stored()
-    card = whole(prior, name, passed=passed).model_copy(update=changes)
+    card = whole(prior, name, passed=passed).model_copy(update=changes or {})
     async with httpx.AsyncClient(base_url=mlflow.url) as client:
         return (await Registry(client).register(prior, card, {"digest": prior.digest}, {"error": 0.1})).id
 
@@ -121,7 +126,7 @@ async def test_people_erased_after_the_data_window_are_counted_when_the_card_is_
 async def test_a_version_without_a_complete_card_is_refused(
     system: System, mlflow: MlflowServer, changes: dict[str, object], said: str
 ) -> None:
-    version = await registered(mlflow, "poor", **changes)
+    version = await registered(mlflow, "poor", changes=changes)
     order = {"model_version": version, "force": True, "reason": "all the same"}
     refused = await system.door.admin.post("/api/admin/models/promote", json=order)
     assert refused.status_code == 409
@@ -145,7 +150,7 @@ async def test_a_version_made_by_hand_has_no_card(system: System, mlflow: Mlflow
 
 async def test_a_failed_check_is_promoted_only_with_force_and_a_reason(system: System, mlflow: MlflowServer) -> None:
     version = await registered(mlflow, "unfair", passed=False)
-    orders = ({}, {"force": True}, {"force": True, "reason": "a trial"})
+    orders: tuple[dict[str, object], ...] = ({}, {"force": True}, {"force": True, "reason": "a trial"})
     answers = [
         await system.door.admin.post("/api/admin/models/promote", json={"model_version": version} | order)
         for order in orders

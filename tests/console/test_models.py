@@ -1,11 +1,16 @@
 """The Models page: what is registered and promoted, and MLflow's own interface in its frame, behind the gate."""
 
+import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from playwright.sync_api import expect
 
+from ml.registry.registry import Registry
 from tests.console.visitors import Visitor
+from tests.registry.cards import stored, whole
 from tests.system.running import RunningSystem
 
 # MLflow starts beside the rest, and behind it on a busy machine.
@@ -53,6 +58,38 @@ def test_a_version_is_listed_with_its_alias_and_opens_its_card(admin: Visitor, c
     row.press("Enter")
     expect(page.get_by_role("heading", name="Made for a test")).to_be_visible()
     expect(page).to_have_url(re.compile("version=tried%2F1"))
+    assert admin.violations() == []
+
+
+def test_a_version_is_promoted_after_its_dry_run_and_rolled_back(admin: Visitor, console: RunningSystem) -> None:
+    page = admin.open("/admin/models")
+    expect(page.locator("iframe[title=MLflow]")).to_be_attached(timeout=START_MS)
+
+    async def made() -> None:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{console.ports['MLFLOW_PORT']}") as client:
+            prior = stored()
+            await Registry(client).register(prior, whole(prior, "shown"), {"digest": prior.digest}, {})
+
+    with ThreadPoolExecutor() as other_thread:
+        # Playwright's loop runs in this one.
+        other_thread.submit(asyncio.run, made()).result()
+    row = page.get_by_role("row").filter(has_text="shown/1").first
+    row.press("Enter")
+    expect(page.get_by_text("Never promoted.")).to_be_visible()
+    for button, said, agree in (
+        ("Promote…", "neutral → shown/1", "Promote"),
+        ("Roll back…", "shown/1 → neutral", "Roll back"),
+    ):
+        page.get_by_role("button", name=button).click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_text(f"wellbeing.v1: {said}")).to_be_visible()
+        dialog.get_by_label("Reason").fill("tried in a test")
+        dialog.get_by_role("button", name=agree).click()
+        expect(dialog).not_to_be_visible()
+        version = said.partition(" → ")[2]
+        promotions = page.get_by_label("Promotions", exact=True).first
+        expect(promotions.get_by_role("row").nth(1)).to_contain_text(version)
+    expect(page.get_by_text("replaced by neutral")).to_be_visible()
     assert admin.violations() == []
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from ml.pipelines.fairness import MOST_ERROR, checks_of, groups_of, held_out_errors
-from ml.pipelines.prior import power_prior
+from contracts.feature_sets import CURRENT
+from ml.pipelines.fairness import MOST_ERROR, checks_of, groups_of, held_out_errors, newcomers
+from ml.pipelines.prior import Fit, power_prior
 from ml.registry.card import Figure, Group
 from tests.pipelines.lives import gathered, life
 
@@ -37,6 +38,12 @@ def test_checks_compare_each_group_with_itself_without_the_model(cold: Group, pa
     checks = checks_of([cold, group("people: warm", 0.1)])
     assert [check.passed for check in checks] == passed
     assert [check.name for check in checks] == ["people: foretold no worse", "people: not credibly worse off"]
+
+
+@pytest.mark.parametrize(("error", "passed"), [(0.1, True), (0.3, False)])
+def test_newcomers_are_people_whom_the_prior_was_not_made_of(error: float, passed: bool) -> None:
+    found = Fit(CURRENT, np.eye(1), np.zeros(1), kappa=10.0, reactions=9, errors={0.0: 0.2, 10.0: error})
+    assert newcomers(found).passed == passed
 
 
 def test_a_prior_against_all_evidence_fails() -> None:

@@ -30,7 +30,8 @@ def whole(prior: StoredPrior, name: str = "prior", *, passed: bool = True) -> Ca
             decisions=2000, reactions=900, people=30, held_out=500, judged_upto=3, young=False, digest="d" * 64,
         ),
         offline=Offline(
-            kappa=10.0, error=0.1, neutral_error=0.2, target="linucb", earned=earned,
+            kappa=10.0, error=0.1, neutral_error=0.2, newcomer_error=0.1, neutral_newcomer_error=0.3,
+            target="linucb", earned=earned,
             estimates=[
                 Estimate(estimator="DR", figure=earned), Estimate(estimator="replay", figure=None, refusal="no"),
             ],

@@ -132,7 +132,7 @@ def test_home_and_its_folders_are_made_for_the_owner_only(tmp_path: Path) -> Non
     settings.make_home()
     folders = {path.name: path.stat().st_mode & 0o777 for path in settings.home.iterdir()}
     assert folders == dict.fromkeys(
-        ("nats", "read_models", "secrets", "keys", "outbox", "mlflow", "logs", "run"), 0o700
+        ("nats", "read_models", "secrets", "keys", "outbox", "mlflow", "pipelines", "logs", "run"), 0o700
     )
 
 

@@ -66,12 +66,12 @@ async def get_card(version: Id, parts: PartsOf) -> Story:
 
 async def story(parts: Parts, version: Version) -> Story:
     """The card of a version and what happened since. Raises RegistryAway."""
+    card: Card | None = None
     try:
         card = await Registry(parts.mlflow).card(version)
-    except NotRegistered as problem:
-        card, missing = None, [str(problem)]
-    else:
         missing = lacks(card)
+    except NotRegistered as problem:
+        missing = [str(problem)]
     last_seq = card.window.last_seq if card is not None and card.window is not None else 0
     past, erased = await asyncio.gather(
         asyncio.to_thread(rollouts, parts, version.id), asyncio.to_thread(erased_since, parts, last_seq)
