@@ -51,8 +51,8 @@ DAILY = (
     Column("missing_rate", "Missing values", "number", show=percent),
     Column("stale_rate", "Expired tokens", "number", show=percent),
 )  # fmt: skip
-BANDS = {"stable": "good", "moderate": "warn", "significant": "bad"}
-BAND_COLOURS = {"stable": "#12b76a", "moderate": "#f79009", "significant": "#f04438"}
+BANDS = {"stable": "good", "moderate": "warn", "significant": "bad", "unclear": ""}
+BAND_COLOURS = {"stable": "#12b76a", "moderate": "#f79009", "significant": "#f04438", "unclear": "#98a2b3"}
 DRIFT = (
     Column("name", "Name"), Column("kind", "Kind"), Column("psi", "PSI", "number", show=index),
     Column("by_chance", "By chance", "number", show=index),
@@ -118,8 +118,8 @@ async def quality(
     drifted = Chart(
         "Drift", banded("name", "psi", "band", BAND_COLOURS, (MODERATE, SIGNIFICANT)), DRIFT, height=420,
         nothing=("Nothing to compare with", "No decision of ours is in the window of the same length just before."),
-        note="Population stability index of chosen tips' features and of signals, against the window of the same "
-        f"length just before: below {MODERATE} little has changed, above {SIGNIFICANT} much",
+        note="Population stability index of chosen tips' features and of signals against the window of the same length "
+        f"just before: below {MODERATE} little has changed, above {SIGNIFICANT} much; grey: too few values to say",
     )  # fmt: skip
     await _Letters(visit, address).build()
 

@@ -8,17 +8,20 @@ VERSIONS = """
     SELECT user_id, name, value, source, observed_at, token_expires_at, seq,
            lead(seq) OVER (PARTITION BY user_id, name ORDER BY seq) AS until_seq
     FROM (
-        SELECT seq, user_id, source, observed_at, token_expires_at, told.key AS name, told.value AS value
-        FROM (
-            SELECT * EXCLUDE ("values"), unnest(map_entries(from_json("values", '"MAP(VARCHAR, DOUBLE)"'))) AS told
-            FROM signals
-        ) WHERE list_contains($names, told.key)
-        QUALIFY observed_at >= max(observed_at) OVER (PARTITION BY user_id, name ORDER BY seq)
+        SELECT *, {'v': value, 's': source, 'o': observed_at, 't': token_expires_at} AS told FROM (
+            SELECT seq, user_id, source, observed_at, token_expires_at, told.key AS name, told.value AS value
+            FROM (
+                SELECT * EXCLUDE ("values"), unnest(map_entries(from_json("values", '"MAP(VARCHAR, DOUBLE)"'))) AS told
+                FROM signals
+            ) WHERE list_contains($names, told.key)
+            QUALIFY observed_at >= max(observed_at) OVER (PARTITION BY user_id, name ORDER BY seq)
+        ) QUALIFY told IS DISTINCT FROM lag(told) OVER (PARTITION BY user_id, name ORDER BY seq)
     )
 """
 """Every row that `online_features` has ever held, from `seq` until before `until_seq` (NULL: it stands).
 
-As in the fold, a value observed before the one that is held arrives late and does not replace it.
+As in the fold, a value observed before the one that is held arrives late and does not replace it. What is told once
+more makes no new row: nobody could say which of the two a context was taken from.
 """
 
 DECISIONS = """

@@ -5,7 +5,7 @@ divergence of Jeffreys. Bins are the reference's deciles, equal ones made one; h
 bands below 0.1, up to 0.25 and above are Lewis's ("An Introduction to Credit Scoring", 1994). They ask for large
 samples: with B bins and no change PSI is about (1/n + 1/m) times chi-squared with B - 1 degrees of freedom (Yurdakul
 and Naranjo, "Statistical properties of the population stability index", Journal of Risk Model Validation, 2020), whose
-mean stands beside it as `by_chance`.
+mean stands beside it as `by_chance`; where chance alone makes as much as the first band, the band is `unclear`.
 """
 
 from projections.reports.report import Report
@@ -56,9 +56,10 @@ DRIFT = Report(
                (before + 0.5) / (n + 0.5 * bins) AS p, (now + 0.5) / (m + 0.5 * bins) AS q
         FROM binned WINDOW named AS (PARTITION BY kind, feature_set, name)
     )
-    SELECT kind, feature_set, name, psi, by_chance,
-           CASE WHEN psi < {MODERATE} THEN 'stable' WHEN psi <= {SIGNIFICANT} THEN 'moderate' ELSE 'significant' END
-               AS band, bins, reference_values, window_values, reference_mean, window_mean
+    SELECT kind, feature_set, name, psi, by_chance, CASE
+               WHEN by_chance >= {MODERATE} THEN 'unclear' WHEN psi < {MODERATE} THEN 'stable'
+               WHEN psi <= {SIGNIFICANT} THEN 'moderate' ELSE 'significant'
+           END AS band, bins, reference_values, window_values, reference_mean, window_mean
     FROM (
         SELECT kind, feature_set, name, sum((q - p) * ln(q / p)) AS psi, any_value(bins) AS bins,
                (any_value(bins) - 1) * (1 / any_value(n) + 1 / any_value(m)) AS by_chance,

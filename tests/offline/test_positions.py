@@ -3,10 +3,10 @@
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contracts.times import HOUR_US, SECOND_US
+from contracts.times import HOUR_US
 from ml.features.definitions import WELLBEING_V1
 from ml.offline.decisions import offline_decisions
 from projections.folds.projection import State, fold
@@ -15,12 +15,10 @@ from tests.folds.log import DECODER, apply, empty_tables
 from tests.offline.served import Rows, serve, tables_of
 from tests.projections.office import Office
 
-SIGNALS = st.tuples(
-    st.sampled_from(["steps", "mood", "stress"]),
-    st.sampled_from([1.0, 2.0, 3.5]),
-    st.integers(min_value=-3, max_value=0),
-    st.sampled_from([None, 1, 48]),
-)
+SIGNALS = st.tuples(st.sampled_from(["steps", "mood", "stress"]), st.integers(min_value=-3, max_value=0))
+"""A signal, and how many hours ago it was observed: what it says follows from that hour, so that it may be repeated."""
+
+VALUES, TOKENS_H = (1.0, 2.0, 3.5), (None, 1, 48)
 DECISIONS = st.tuples(st.integers(min_value=0, max_value=6), st.integers(min_value=0, max_value=6))
 
 
@@ -34,25 +32,26 @@ def rows_at(office: Office, seq: int) -> Rows:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.one_of(SIGNALS, DECISIONS), min_size=3, max_size=14))
+@example([("steps", 0), ("steps", -1), ("mood", 0), ("mood", 0), (0, 3)])
+@given(st.lists(st.one_of(SIGNALS, SIGNALS, DECISIONS), min_size=3, max_size=14))
 def test_a_context_comes_out_as_it_was_wherever_the_read_model_and_the_scorer_stood(
-    steps: list[tuple[str, float, int, int | None] | tuple[int, int]],
+    steps: list[tuple[str, int] | tuple[int, int]],
 ) -> None:
     office, made = Office(), {}
     log = office.log
     for number, step in enumerate(steps):
         log.wait(hours=1)
-        if len(step) == 4:
-            name, value, ago, lasts = step
-            expires = None if lasts is None else log.now_us + lasts * HOUR_US
-            observed = log.now_us + ago * HOUR_US
-            log.signal({name: value}, source="watch", observed_us=observed, token_expires_us=expires)
+        if isinstance(step[0], str):
+            name, ago = step
+            hour = number + ago
+            observed, lasts = log.now_us + ago * HOUR_US, TOKENS_H[hour % 3]
+            expires = None if lasts is None else observed + lasts * HOUR_US
+            log.signal({name: VALUES[hour % 3]}, source="watch", observed_us=observed, token_expires_us=expires)
             continue
-        behind, scorer_behind = step
+        behind, scorer_behind = int(step[0]), step[1]
         read_at = max(5, log.seq - behind)
         decision = serve(office, f"d{number}", rows=rows_at(office, read_at))
         decision = decision.model_copy(update={"model_seq": max(5, log.seq - scorer_behind)})
-        log.wait(us=SECOND_US)
         office.append(decision)
         made[decision.decision_id] = (decision, read_at)
     with tempfile.TemporaryDirectory() as folder:

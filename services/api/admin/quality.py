@@ -58,7 +58,8 @@ class SourceDay(BaseModel):
 class Drift(BaseModel):
     """How far a feature of chosen tips, or a signal, has moved: its population stability index against a reference.
 
-    `by_chance` is what it is on average when nothing has changed; `band` is `stable` below 0.1, `moderate` up to 0.25.
+    `by_chance` is what it is on average when nothing has changed; `band` is `stable` below 0.1, `moderate` up to 0.25,
+    and `unclear` when there are too few values for chance to stay below 0.1.
     """
 
     kind: Literal["feature", "signal"]
@@ -66,7 +67,7 @@ class Drift(BaseModel):
     name: str
     psi: float
     by_chance: float
-    band: Literal["stable", "moderate", "significant"]
+    band: Literal["stable", "moderate", "significant", "unclear"]
     bins: int
     reference_values: int
     window_values: int
