@@ -15,8 +15,8 @@ from benchmarks.options import Options
 Benchmark = Callable[[Options], Coroutine[Any, Any, list[Figures]]]
 
 NAMES = (
-    "learning", "estimators", "scoring", "updating", "publishing", "reading", "projecting", "replaying", "answering",
-    "watching",
+    "learning", "policies", "experiments", "estimators", "parity", "scoring", "updating", "publishing", "reading",
+    "projecting", "replaying", "answering", "shadowing", "watching",
 )  # fmt: skip
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 

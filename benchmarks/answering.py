@@ -52,17 +52,17 @@ async def run(options: Options) -> list[Figures]:
     """Two tables: throughput with ratios, and latencies."""
     async with AsyncExitStack() as held:
         port = free_port()
-        _start(held, ["benchmarks.stand_ins", "echo", str(port)], port, os.environ)
+        start(held, ["benchmarks.stand_ins", "echo", str(port)], port, os.environ)
         targets = [Target(ECHO, port)]
         scorers: list[tuple[str, Fsync, list[str]]] = [(UNLOGGED, "interval", ["benchmarks.stand_ins", "unlogged"])]
         scorers += [(f"tipstream: acked, FSYNC={fsync}", fsync, ["services.cli", "scorer"]) for fsync in FSYNCS]
         for name, fsync, command in scorers:
             server = held.enter_context(nats_server(fsync))
-            await _begin(server)
-            targets.append(_scorer(held, server, name, command))
-        bodies = _bodies()
+            await begin_stream(server)
+            targets.append(start_scorer(held, server, name, command))
+        bodies = bodies_of_people()
         for target in targets[1:]:
-            await _ready(target, bodies[0])
+            await ready(target, bodies[0])
         return [await _throughput(targets, bodies, options), await _latencies(targets, bodies, options)]
 
 
@@ -103,7 +103,7 @@ async def _latencies(targets: list[Target], bodies: list[str], options: Options)
     failed = dict.fromkeys(cells, 0)
     for rate in RATES:
         for target in targets:
-            async with _traffic(target.stream):
+            async with reactions(target.stream):
                 outcome = await put_load(Demand(target.port, "/score", bodies, options.rate_s, rate=rate, key=KEY))
             cells[target.name] += [outcome.p50_ms, outcome.p99_ms]
             failed[target.name] += outcome.failed
@@ -115,7 +115,7 @@ async def _latencies(targets: list[Target], bodies: list[str], options: Options)
 
 
 @asynccontextmanager
-async def _traffic(stream: Server | None) -> AsyncIterator[None]:
+async def reactions(stream: Server | None) -> AsyncIterator[None]:
     """Feedback coming in on a stream for as long as the block lasts."""
     if stream is None:
         yield
@@ -133,7 +133,7 @@ async def _traffic(stream: Server | None) -> AsyncIterator[None]:
         await process.wait()
 
 
-async def _begin(server: Server) -> None:
+async def begin_stream(server: Server) -> None:
     """A stream with the built-in tips and as many more as it takes."""
     settings = Settings(home=server.home, nats_url=server.url)
     bus = await JetStreamBus.connect(server.url, name="benchmark")
@@ -150,7 +150,7 @@ def _tip_ids() -> list[str]:
     return known + [f"benchmark-tip-{number}" for number in range(CANDIDATES - len(known))]
 
 
-def _bodies() -> list[str]:
+def bodies_of_people() -> list[str]:
     """One call a person, with every signal known."""
     context, tip_ids = context_at(time.time_ns() // 1000), _tip_ids()
     return [
@@ -161,7 +161,7 @@ def _bodies() -> list[str]:
     ]
 
 
-def _scorer(held: AsyncExitStack, server: Server, name: str, command: list[str]) -> Target:
+def start_scorer(held: AsyncExitStack, server: Server, name: str, command: list[str]) -> Target:
     port = free_port()
     env = {
         **os.environ,
@@ -170,16 +170,16 @@ def _scorer(held: AsyncExitStack, server: Server, name: str, command: list[str])
         "TIPSTREAM_SCORER_PORT": str(port),
         "TIPSTREAM_API_KEY": KEY,
     }
-    _start(held, command, port, env)
+    start(held, command, port, env)
     return Target(name, port, server)
 
 
-def _start(held: AsyncExitStack, command: list[str], port: int, env: Mapping[str, str]) -> None:
+def start(held: AsyncExitStack, command: list[str], port: int, env: Mapping[str, str]) -> None:
     held.enter_context(ended(subprocess.Popen([sys.executable, "-m", *command], env=env)))
     wait_for_port(port)
 
 
-async def _ready(target: Target, body: str) -> None:
+async def ready(target: Target, body: str) -> None:
     """Return once it scores. Raises RuntimeError."""
     deadline = time.monotonic() + READY_S
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {KEY}"}) as client:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import PCG64, Generator
+from numpy.typing import NDArray
 
 from benchmarks.figures import Figures
 from benchmarks.options import Options
@@ -117,6 +118,8 @@ def _propensities(score: Array, epsilon: float) -> Array:
     return propensities
 
 
-def _draw(propensities: Array, chance: Generator) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    found = (propensities.cumsum(axis=1) < chance.random((len(propensities), 1))).sum(axis=1)
-    return np.minimum(found, K - 1)
+def _draw(propensities: Array, chance: Generator) -> NDArray[np.intp]:
+    below = propensities.cumsum(axis=1) < chance.random((len(propensities), 1))
+    # What rounding leaves above the last sum goes to the last tip.
+    shown: NDArray[np.intp] = np.minimum(below.sum(axis=1), K - 1)
+    return shown

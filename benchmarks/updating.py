@@ -50,7 +50,7 @@ def _pulls() -> dict[str, Work]:
 
     def ours() -> int:
         for x in raw:
-            sums.add(x, 0.5, first=True)
+            sums.add(x, 0.5)
         return PIECE
 
     cases: dict[str, Work] = {OURS: ours}
@@ -86,7 +86,7 @@ def _rounds() -> dict[str, Work]:
 
     def ours() -> int:
         for row in x[:PIECE]:
-            sums.add(row.tobytes(), 0.5, first=True)
+            sums.add(row.tobytes(), 0.5)
             decide("linucb", params, posterior(sums.s, sums.c), x, "some decision")
         return PIECE
 

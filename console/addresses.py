@@ -22,6 +22,11 @@ def decision_url(decision_id: str) -> str:
     return url("/admin/recommendations", decision=decision_id)
 
 
+def experiment_url(experiment_id: str) -> str:
+    """The page of one A/B experiment."""
+    return url("/admin/experiments", experiment=experiment_id)
+
+
 def event_url(seq: int) -> str:
     """One event of the stream."""
     return url("/admin/events", seq=seq)

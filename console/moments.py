@@ -36,6 +36,11 @@ def count(number: int | None) -> str:
     return "–" if number is None else f"{number:,}"
 
 
+def number(value: float | None) -> str:
+    """A reward, to three digits after the point."""
+    return "–" if value is None else f"{value:.3f}"
+
+
 def size(number: float | None) -> str:
     """Bytes in the unit that suits them."""
     if number is None:

@@ -5,14 +5,13 @@ and the sums at an earlier version are added up again, in the same order and so 
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from contracts.events.admin import BanditReset, UserErasureRequested
 from contracts.events.person import TipScored
-from contracts.feature_sets import DIMENSIONS
 from ml.policies.recompute import Finding, NotRecomputable, Recomputer
 from projections.folds.attribution import Step
-from projections.folds.learning import Sums
+from projections.folds.learning import Person, Sums
 from projections.folds.policies import Model
 from projections.folds.projection import State
 
@@ -22,12 +21,13 @@ RESET = None
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """One pull or correction: what was added to a person's sums."""
+    """One pull, or correction of pull number `pulled`: what a person's sums learned, under which gammas."""
 
     feature_set: str
     x: bytes
-    first: bool
     delta: float
+    pulled: int
+    gammas: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,9 @@ class Past:
         for join in step.joins:
             if join.effect != "none":
                 decision = join.decision
-                change = Learned(decision.feature_set, decision.x, join.effect == "pull", join.delta)
+                corrected = decision.pulled if join.effect == "correction" else 0
+                gammas = self.state.policies.gammas
+                change = Learned(decision.feature_set, decision.x, join.delta, corrected, gammas)
                 self._changes.setdefault(decision.user_id, []).append(change)
         event = step.entry.event if step.entry is not None else None
         if isinstance(event, BanditReset):
@@ -68,28 +70,33 @@ class Past:
         if event.external:
             return Finding("external")
         try:
-            return self.recomputer.check(event, *self.basis(event))
+            return self.recomputer.check(event, *self.basis(event, event.params.get("gamma", 1.0)))
         except NotRecomputable as error:
             return Finding("mismatched", (str(error),))
 
-    def basis(self, event: TipScored) -> tuple[Sums | None, Model | None]:
-        """What one of our decisions was made from: the sums at its `state_version`, to be read at once, and its model.
-
-        Raises NotRecomputable.
+    def basis(self, event: TipScored, gamma: float) -> tuple[Sums | None, Model | None]:
+        """What was known at one of our decisions: the sums at its `state_version` as they fade by gamma, to be read at
+        once, and its model. Raises NotRecomputable.
         """
         changes = self._changes.get(event.user_id, [])
         if event.state_version > len(changes):
             raise NotRecomputable(
                 f"state_version {event.state_version} is ahead of the log, which knows {len(changes)}"
             )
-        return self._sums(event, changes), self.state.policies.model(event.feature_set, event.model_seq)
+        person = self.person_at(event.user_id, event.state_version)
+        if gamma not in (1.0, event.params.get("gamma", 1.0)):
+            # The log has not kept sums that fade so; they follow from the same changes.
+            faded = [change and replace(change, gammas=(gamma,)) for change in changes[: event.state_version]]
+            person = person_after(faded)
+        return person.at(event.feature_set, gamma), self.state.policies.model(event.feature_set, event.model_seq)
 
-    def _sums(self, event: TipScored, changes: list[Learned | None]) -> Sums | None:
-        person = self.state.learning.people.get(event.user_id)
+    def person_at(self, user_id: str, version: int) -> Person:
+        """What was known of a person at a version that the log has reached; only its sums count."""
+        person, changes = self.state.learning.people.get(user_id), self._changes.get(user_id, [])
         # The fold has already seen this decision's own step, so only an unchanged version is the one at hand.
-        if person is not None and person.version == event.state_version == len(changes):
-            return person.sums.get(event.feature_set)
-        return sums_after(changes[: event.state_version], event.feature_set)
+        if person is not None and person.version == version == len(changes):
+            return person
+        return person_after(changes[:version])
 
 
 @dataclass(slots=True)
@@ -118,13 +125,12 @@ class ScoreAudit:
             self.mismatches.append(Mismatch(seq, event.decision_id, finding.differences))
 
 
-def sums_after(changes: list[Learned | None], feature_set: str) -> Sums | None:
-    """The sums that these changes lead to; None when there were none."""
-    sums: Sums | None = None
+def person_after(changes: list[Learned | None]) -> Person:
+    """What these changes taught of a person."""
+    person = Person()
     for change in changes:
         if change is RESET:
-            sums = Sums.empty(DIMENSIONS[feature_set])
-        elif change.feature_set == feature_set:
-            sums = sums or Sums.empty(DIMENSIONS[feature_set])
-            sums.add(change.x, change.delta, first=change.first)
-    return sums
+            person.forget()
+        else:
+            person.learn(change.feature_set, change.x, change.delta, pulled=change.pulled, gammas=change.gammas)
+    return person

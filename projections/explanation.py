@@ -1,8 +1,8 @@
 """One decision explained: made again from what its person's own events had taught by then, and made anew today.
 
-A score depends on its person's decisions, reactions and resets, on the catalog and on promoted models: only these are
-read, up to the decision, never the whole log. What they cannot show is that somebody else used one of the person's
-decision ids before; `verify`, which reads everything, has the last word.
+A score depends on its person's decisions, reactions and resets, on the catalog, on promoted models and on the
+forgetting factors of policies: only these are read, up to the decision, never the whole log. What they cannot show is
+that somebody else used one of the person's decision ids before; `verify`, which reads everything, has the last word.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ from projections.folds.projection import State, advance
 
 CATALOG = f"{PREFIX}.catalog.*"
 PROMOTIONS = f"{PREFIX}.admin.model.promoted.*"
+POLICIES = f"{PREFIX}.admin.policy.*.*"
 Row = Mapping[str, Any]
 
 
@@ -44,14 +45,15 @@ class ReadSide(Protocol):
 
     def policies(self) -> Sequence[Row]: ...
     def tips(self, active: bool | None = None) -> Sequence[Row]: ...
-    def stats(self, user_id: str) -> Sequence[Row]: ...
+    def sums(self, user_id: str) -> Sequence[Row]: ...
 
 
 async def recomputed(log: Log, decoder: Decoder, seq: int, event: TipScored) -> Finding:
     """The decision at `seq` made again from the log. Folding a thousand of the person's events takes about 0.1 s."""
     past = Past(State())
+    subjects = [*learning_filters(event.user_id), CATALOG, PROMOTIONS, POLICIES]
     if not event.external:
-        async for batch in log.read(0, upto=seq, subjects=[*learning_filters(event.user_id), CATALOG, PROMOTIONS]):
+        async for batch in log.read(0, upto=seq, subjects=subjects):
             await asyncio.to_thread(_fold, past, decoder, batch)
     return past.check(event)
 
@@ -99,9 +101,12 @@ def _state_now(read_side: ReadSide, user_id: str, models: Sequence[Model]) -> St
     for row in read_side.tips():
         tip = Tip(**{name: row[name] for name in Tip.__dataclass_fields__})
         state.catalog.versions[tip.tip_id] = [tip]
-    for row in read_side.stats(user_id):
+    for row in read_side.sums(user_id):
         person = state.learning.people.setdefault(user_id, Person(row["state_version"], row["reset_seq"]))
-        person.sums[row["feature_set"]] = _sums(row)
+        if row["gamma"] == 1.0:
+            person.sums[row["feature_set"]] = _sums(row)
+        else:
+            person.faded.setdefault(row["feature_set"], {})[row["gamma"]] = _sums(row)
     return state
 
 

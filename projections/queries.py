@@ -113,8 +113,12 @@ class ReadModel:
         return self._select(ONLINE_FEATURES, "WHERE user_id = ? ORDER BY name", user_id)
 
     def stats(self, user_id: str) -> list[Row]:
-        """A person's sums, one row a feature set; `s` and `c` are float64 bytes."""
-        return self._select(BANDIT_STATS, "WHERE user_id = ? ORDER BY feature_set", user_id)
+        """What was learned of a person, one row a feature set."""
+        return [row for row in self.sums(user_id) if row["gamma"] == 1.0]
+
+    def sums(self, user_id: str) -> list[Row]:
+        """A person's sums, one row a feature set and forgetting factor; `s` and `c` are float64 bytes."""
+        return self._select(BANDIT_STATS, "WHERE user_id = ? ORDER BY feature_set, gamma", user_id)
 
     def unanswered(self, user_id: str, after: int) -> int:
         """How many of a person's own decisions past `after` in the stream have no reaction yet."""
@@ -178,6 +182,14 @@ class ReadModel:
     def experiments(self) -> list[Row]:
         """Experiments, the latest started first."""
         return self._select(EXPERIMENTS, "ORDER BY started_at DESC, experiment_id")
+
+    def running(self) -> list[Row]:
+        """Experiments that run, the earliest started first."""
+        return self._select(EXPERIMENTS, "WHERE stopped_at IS NULL ORDER BY started_at, experiment_id")
+
+    def experiment(self, experiment_id: str) -> Row | None:
+        """One experiment."""
+        return self._first(EXPERIMENTS, "WHERE experiment_id = ?", experiment_id)
 
     def saved_queries(self, owner: str | None = None) -> list[Row]:
         """Kept queries by name, of all or of one owner."""

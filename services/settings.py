@@ -73,6 +73,9 @@ class Settings(BaseSettings):
     demo: Literal["on", "off"] = "off"
     shadow_decisions: Annotated[int, Field(ge=0)] = 1000
     shadow_days: Annotated[int, Field(ge=0)] = 7
+    guard_reward: Annotated[float, Field(ge=0, le=2)] = 0.0
+    guard_negative: Annotated[float, Field(ge=0, le=1)] = 0.02
+    guard_errors: Annotated[float, Field(ge=0, le=1)] = 0.05
     mlflow_url: Annotated[str, AfterValidator(_web)] | None = None
     api_url: Annotated[str, AfterValidator(_web)] | None = None
 

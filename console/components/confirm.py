@@ -14,9 +14,16 @@ async def confirm(title: str, text: str, *, action: str, typed: str = "", danger
 
 
 async def reasoned(
-    title: str, text: str, *, action: str, typed: str = "", danger: bool = False, reason: bool = True
+    title: str,
+    text: str,
+    *,
+    action: str,
+    typed: str = "",
+    danger: bool = False,
+    reason: bool = True,
+    needed: bool = False,
 ) -> str | None:
-    """The reason that somebody gave for it, which may be empty; None when they did not agree."""
+    """The reason that somebody gave for it, which may be empty unless it is `needed`; None when they did not agree."""
     with ui.dialog() as dialog, ui.card().classes("stack").style("max-width: 520px; width: 100%"):
         dialog.props["aria-label"] = title
         ui.label(title).style("font-weight: 600; font-size: 16px").classes("break")
@@ -27,6 +34,8 @@ async def reasoned(
             ui.button("Cancel", on_click=lambda: dialog.submit(False), color=None).props("flat")
             agree = ui.button(action, on_click=lambda: dialog.submit(True), color="negative" if danger else "primary")
             agree.props("unelevated")
+        if why is not None and needed:
+            agree.bind_enabled_from(why, "value", backward=lambda value: bool((value or "").strip()))
         if word is not None:
             agree.bind_enabled_from(word, "value", backward=lambda value: value == typed)
     agreed = bool(await dialog)

@@ -1,4 +1,4 @@
-"""Filter bars: labelled fields that are followed as they change, and a choice between a few."""
+"""Labelled fields of filter bars and forms, and a choice between a few."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,6 +22,16 @@ def choice_filter(
         field = ui.select(dict(options), value=value or "", on_change=lambda event: on_change(event.value or ""))
         field.props("outlined dense options-dense").props["aria-label"] = label
     return field.style("min-width: 130px")
+
+
+def number_field(
+    label: str, value: float | None, low: float = 0.0, high: float | None = None, *, hint: str = ""
+) -> ui.number:
+    """A number within bounds, or none."""
+    with _field(label):
+        field = ui.number(value=value, placeholder=hint, min=low, max=high).props("outlined dense")
+        field.props["aria-label"] = label
+    return field.style("width: 96px")
 
 
 def toggle(options: Mapping[Any, str], value: Any, on_change: Callable[[Any], Any], *, label: str) -> ui.toggle:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import cycle
 from typing import Any
 
 from console.components.chart import Option
@@ -12,6 +13,7 @@ Draw = Callable[[Sequence[Row]], Option]
 _LEGEND = {"top": 0, "left": 0, "type": "scroll"}
 _PERCENT = {"axisLabel": {":formatter": "value => (value * 100).toFixed(0) + '%'"}}
 _PERCENT_TIP = {":valueFormatter": "value => value == null ? '–' : (value * 100).toFixed(2) + '%'"}
+_COLOURS = ("#6172f3", "#f79009", "#12b76a", "#ee46bc", "#06aed4")
 _NUMBER_TIP = {":valueFormatter": "value => typeof value == 'number' ? +value.toFixed(4) : value ?? '–'"}
 # A horizontal line from low to high, with a stroke at each end.
 _WHISKER = """(params, api) => {
@@ -133,6 +135,44 @@ def intervals(name: str, middle: str, low: str, high: str) -> Draw:
     return draw
 
 
+def intervals_over_time(at: str, middle: str, low: str, high: str, *, group: str) -> Draw:
+    """A line with the band of its interval for each value of `group`, over moments; 0 is a dashed line across."""
+
+    def draw(rows: Sequence[Row]) -> Option:
+        groups: dict[str, list[Row]] = {}
+        for row in rows:
+            groups.setdefault(str(row[group]), []).append(row)
+        zero = {"silent": True, "symbol": "none", "label": {"show": False}, "data": [{"yAxis": 0}]}
+        series: list[Option] = []
+        for (name, points), colour in zip(groups.items(), cycle(_COLOURS), strict=False):
+            # The band is what is stacked on its invisible lower end.
+            edge = {
+                "name": name, "type": "line", "stack": name, "stackStrategy": "all", "showSymbol": False,
+                "lineStyle": {"opacity": 0}, "tooltip": {"show": False}, "silent": True, "color": colour,
+            }  # fmt: skip
+            heights = [None if row[low] is None else row[high] - row[low] for row in points]
+            series += [
+                edge | {"data": [[row[at], row[low]] for row in points]},
+                edge | {
+                    "data": [[row[at], height] for row, height in zip(points, heights, strict=True)],
+                    "areaStyle": {"opacity": 0.18, "color": colour},
+                },
+                {
+                    "name": name, "type": "line", "showSymbol": False, "color": colour, "markLine": zero,
+                    "data": [[row[at], row[middle]] for row in points],
+                },
+            ]  # fmt: skip
+        return {
+            "tooltip": {"trigger": "axis", **_NUMBER_TIP},
+            "legend": _LEGEND,
+            "xAxis": {"type": "time", "splitLine": {"show": False}, "axisLabel": {"hideOverlap": True}},
+            "yAxis": {"type": "value"},
+            "series": series,
+        }
+
+    return draw
+
+
 def heatmap(y: str, value: str) -> Draw:
     """A share for each day and `y`, from pale to strong."""
 
@@ -199,3 +239,20 @@ def weights(rows: Sequence[Row]) -> Option:
             },
         ],
     }  # fmt: skip
+
+
+def banded(name: str, value: str, band: str, colours: Mapping[str, str], marks: Sequence[float]) -> Draw:
+    """Bars across, the first row on top, in the colour of their band; `marks` are dashed lines between the bands."""
+
+    def draw(rows: Sequence[Row]) -> Option:
+        crossed = {"silent": True, "symbol": "none", "label": {"show": False}, "data": [{"xAxis": at} for at in marks]}
+        bars = [{"value": row[value], "itemStyle": {"color": colours[row[band]]}} for row in rows]
+        return {
+            "tooltip": {"trigger": "item", **_NUMBER_TIP},
+            "grid": {"left": 8, "right": 24, "top": 8, "bottom": 8, "containLabel": True},
+            "xAxis": {"type": "value", "splitLine": {"show": False}},
+            "yAxis": {"type": "category", "inverse": True, "data": [str(row[name]) for row in rows]},
+            "series": [{"name": value, "type": "bar", "barMaxWidth": 12, "data": bars, "markLine": crossed}],
+        }
+
+    return draw

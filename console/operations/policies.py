@@ -7,27 +7,29 @@ from typing import Any
 from nicegui import ui
 
 from console.components.confirm import reasoned
-from console.components.filters import choice_filter
-from console.components.notice import Tone
+from console.components.filters import choice_filter, number_field
+from console.components.notice import Tone, notice
 from console.components.panel import panel
 from console.components.table import Column, Table
 from console.frame import Visit
-from console.moments import moment, percent
-from ml.policies.params import PolicyParams
+from console.moments import count, moment, percent
+from console.operations.climbing import climb
+from ml.policies.params import PARAMETERS, TAKEN
 from ml.policies.registry import POLICIES
-from services.api.admin.commands import folded
-from services.api.admin.ladder import policies
+from services.api.admin.commands import Commanded, folded
+from services.api.admin.ladder import Shadowed, policies, shadowed
 from services.api.admin.policies import PolicyChange, change_policy
+from services.bus.errors import BusUnavailable, RequestFailed
 from services.recommender.assignment import FALLBACK
 
 TONES: dict[str, Tone] = {"live": "good", "shadow": "accent", "disabled": ""}
 ACTIONS = {
     "enable": "Enable: decide for its share of people",
-    "promote": "Promote: decide alone",
     "shadow": "Shadow: score along, touch nobody",
+    "rollout": "Roll out: decide for so many of all people",
+    "promote": "Promote: decide alone",
     "disable": "Disable",
 }
-PARAMS = tuple(PolicyParams().logged())
 COLUMNS = (
     Column("policy", "Policy", "id"),
     Column("standing", "Standing", "chip", tone=lambda row: TONES[row["standing"]]),
@@ -40,6 +42,16 @@ COLUMNS = (
 )
 
 
+IN_SHADOW = (
+    Column("policy", "Policy", "id"),
+    Column("progress", "Scored along"),
+    Column("agreement", "Agrees", "number", show=percent),
+    Column("estimate", "Reward it would have got"),
+    Column("shown_reward", "Reward shown tips got", "number"),
+    Column("p99_latency_us", "p99, µs", "number", show=count),
+)
+
+
 class Policies:
     """The table, and for those who operate the form under it."""
 
@@ -48,6 +60,7 @@ class Policies:
         self._changed: Callable[[], Awaitable[None]] | None = None
         with panel("Policies", note="Which policy decides, and for how many people."):
             self._table = Table(COLUMNS, (), label="Policies", page_size=0)
+            self._shadows = ui.element("div").classes("w-full")
             if visit.may("operate"):
                 self._form()
         ui.timer(0, self.show, once=True)
@@ -60,28 +73,56 @@ class Policies:
         """What the registry says now."""
         rows = await to_thread(policies, self._visit.parts)
         shares = shares_of(rows)
+        await self._show_shadows(any(row["standing"] == "shadow" for row in rows))
         self._table.show([row | {"share": shares.get(row["policy"]), "params": _said(row["params"])} for row in rows])
+
+    async def _show_shadows(self, some: bool) -> None:
+        """What policies in shadow have shown so far."""
+        self._shadows.clear()
+        if not some:
+            return
+        try:
+            found = await shadowed(self._visit.parts)
+        except (BusUnavailable, RequestFailed) as problem:
+            with self._shadows:
+                notice(f"What policies in shadow have shown is not known now: {problem}", tone="warn")
+            return
+        with self._shadows:
+            ui.label("In shadow").classes("field-label")
+            Table(IN_SHADOW, [_shadow_row(one) for one in found], label="In shadow", page_size=0)
 
     def _form(self) -> None:
         with ui.element("div").classes("line wrap end"):
-            self._policy = choice_filter("Policy", {name: name for name in sorted(POLICIES)}, "linucb", lambda _: None)
-            self._action = choice_filter("Change", ACTIONS, "enable", self._offer)
-            self._weight = _number("Weight", 1.0)
-            self._params = {name: _number(name, None) for name in PARAMS}
+            self._policy = choice_filter(
+                "Policy", {name: name for name in sorted(POLICIES)}, "linucb", lambda _: self._offer()
+            )
+            self._action = choice_filter("Change", ACTIONS, "enable", lambda _: self._offer())
+            self._weight = number_field("Weight", 1.0)
+            self._share = number_field("Share, %", 20.0, 0.1, 99.9)
+            self._params = {}
+            for name, known in PARAMETERS.items():
+                self._params[name] = number_field(name, None, known.low, known.high, hint="as it was")
+                self._params[name].tooltip(f"{known.meaning}: {known.low:g} to {known.high:g}")
             ui.button("Change…", on_click=self._ask, color="primary").props("unelevated")
+        self._offer()
 
-    def _offer(self, action: str) -> None:
-        """Only what the action takes."""
+    def _offer(self) -> None:
+        """Only what the action and the policy take."""
+        action, taken = self._action.value, TAKEN[self._policy.value]
         self._weight.parent_slot.parent.visible = action == "enable"  # type: ignore[union-attr]
-        for field in self._params.values():
-            field.parent_slot.parent.visible = action != "disable"  # type: ignore[union-attr]
+        self._share.parent_slot.parent.visible = action == "rollout"  # type: ignore[union-attr]
+        for name, field in self._params.items():
+            field.parent_slot.parent.visible = action != "disable" and name in taken  # type: ignore[union-attr]
 
     async def _ask(self) -> None:
         action, name = self._action.value, self._policy.value
-        given = {key: float(field.value) for key, field in self._params.items() if field.value is not None}
+        values = {key: self._params[key].value for key in TAKEN[name]}
+        given = {key: float(value) for key, value in values.items() if value is not None}
         asked: dict[str, Any] = {"policy": name, "action": action}
         if action == "enable":
             asked["weight"] = float(self._weight.value or 0)
+        if action == "rollout":
+            asked["share"] = float(self._share.value or 0) / 100
         if action != "disable":
             asked["params"] = given
         change = PolicyChange.model_validate(asked)
@@ -90,8 +131,14 @@ class Policies:
         if reason is None:
             return
         await self._visit.check("operate")
-        change = change.model_copy(update={"reason": reason or None})
-        done = await change_policy(self._visit.parts, change, self._visit.actor)
+
+        async def act(force: bool, why: str | None) -> Commanded:
+            asked = change.model_copy(update={"reason": why or None, "force": force})
+            return await change_policy(self._visit.parts, asked, self._visit.actor)
+
+        done = await climb(act, f"Force {name}?", reason)
+        if done is None:
+            return
         if await folded(self._visit.parts, done.seq):
             ui.notify(f"Done: event {done.seq}. The next decisions follow it.")
         else:
@@ -116,8 +163,14 @@ def consequence(rows: list[dict[str, Any]], change: PolicyChange) -> str:
         for row in after.values():
             if row["standing"] == "live":
                 row |= {"standing": "disabled", "weight": 0.0}
-    standing = {"enable": "live", "promote": "live", "shadow": "shadow", "disable": "disabled"}[change.action]
-    weight = {"enable": change.weight, "promote": 1.0}.get(change.action, 0.0)
+    if change.share is not None:
+        others = {
+            name: row["weight"] for name, row in after.items() if row["standing"] == "live" and row is not changed
+        }
+        for name, weight in others.items():
+            after[name]["weight"] = weight * (1 - change.share) / sum(others.values())
+    standing = {"shadow": "shadow", "disable": "disabled"}.get(change.action, "live")
+    weight = {"enable": change.weight, "promote": 1.0, "rollout": change.share}.get(change.action, 0.0)
     changed |= {"standing": standing, "weight": weight}
     was = before.get(change.policy, {}).get("standing", "disabled")
     lines = [f"{change.policy}: {was} → {standing}", f"Who decides now: {_shares(rows)}"]
@@ -125,6 +178,16 @@ def consequence(rows: list[dict[str, Any]], change: PolicyChange) -> str:
     if change.params:
         lines.append(f"Parameters: {_said(change.params)}")
     return "\n".join(lines)
+
+
+def _shadow_row(one: Shadowed) -> dict[str, Any]:
+    told = one.model_dump()
+    told["progress"] = (
+        f"{one.decisions:,} of {one.needed_decisions:,} decisions, {one.days:,} of {one.needed_days:,} days"
+    )
+    if one.estimate is not None and one.ci_low is not None and one.ci_high is not None:
+        told["estimate"] = f"{one.estimate:.3f} ({one.ci_low:.3f} to {one.ci_high:.3f})"
+    return told
 
 
 def _shares(rows: list[dict[str, Any]]) -> str:
@@ -135,11 +198,3 @@ def _shares(rows: list[dict[str, Any]]) -> str:
 
 def _said(params: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in params.items()) or "defaults"
-
-
-def _number(label: str, value: float | None) -> ui.number:
-    with ui.element("div").classes("field"):
-        ui.label(label).classes("field-label").props("aria-hidden=true")
-        field = ui.number(value=value, placeholder="as it was", min=0).props("outlined dense")
-        field.style("width: 96px").props["aria-label"] = label
-    return field

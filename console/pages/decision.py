@@ -95,7 +95,7 @@ class Opened:
         ]
         self._chart = Chart(
             "What the score is made of", _waterfall, columns, [], nothing=nothing, height=440,
-            note="each feature's θ·x, together the mean; then the bonus for what is not known yet",
+            note=f"each feature's θ·x, together the mean; then the bonus. {self._why.rule}",
         )  # fmt: skip
         with self._chart.panel.body:
             self._whose = ui.label().classes("small muted")

@@ -25,8 +25,8 @@ PATH = "/admin/evaluation"
 LOOK_AGAIN_S = 1.0
 MOST_PARAMS = 200
 NEXT = (
-    "An evaluation walks over the whole log beside the API, about as long as `tipstream verify`. Choose a policy and a "
-    "window, then press Evaluate."
+    "Choose a policy and a window, then press Evaluate: the whole log is walked over beside the API, which takes about "
+    "as long as verifying it."
 )
 YOUNG = {False: "24 h and older", True: "Young ones too"}
 

@@ -1,26 +1,25 @@
 """Experiments: what LinUCB has learned of everybody and of one person, resetting a person, and A/B experiments."""
 
 import asyncio
-from typing import Any
 
-import orjson
 from nicegui import ui
 
 from console.addresses import Address, user_url
 from console.components.chart import Chart
 from console.components.confirm import confirm
 from console.components.filters import text_filter
-from console.components.notice import empty, notice
+from console.components.notice import notice
 from console.components.panel import figure, figures, panel
 from console.components.plots import bars, daily_lines, lines, weights
-from console.components.table import Column, Row, Table
+from console.components.table import Column, Row
 from console.components.window import WindowBar
+from console.experiments.experiments import Experiments
+from console.experiments.outcome import Outcome
 from console.following import folded
 from console.frame import Visit, page
-from console.moments import count, moment
-from console.pages.rewards import COUNTS, REWARDS, number
-from services.api.admin.experiments import Learned, experiments, learned, population
-from services.api.admin.rewards import arms
+from console.moments import count, moment, number
+from console.pages.rewards import COUNTS, REWARDS
+from services.api.admin.experiments import Learned, learned, population
 from services.api.admin.users import reset, reset_plan, users
 from services.api.admin.windows import Window
 from services.problems import Problem
@@ -47,18 +46,17 @@ CURVE = (
     Column("cumulative_reward", "Added up", "number", show=number),
     Column("mean_so_far", "Mean so far", "number", show=number),
 )  # fmt: skip
-EXPERIMENTS = (
-    Column("name", "Experiment"), Column("experiment_id", "Id", "id"),
-    Column("state", "State", "chip", tone=lambda row: "accent" if row["state"] == "running" else ""),
-    Column("arm", "Arm"), Column("people", "People", "number", show=count), *COUNTS, *REWARDS[:1],
-    Column("reward_per_reaction", "Reward / reaction", "number", show=number),
-    Column("started_at", "Started", "time", show=moment), Column("stopped_at", "Stopped", "time", show=moment),
-)  # fmt: skip
 
 
 @page("/admin/experiments", title="Experiments", group="Learning", icon="science", order=2)
-async def learning(visit: Visit, user: str = "", days: int = 30, since: str = "", until: str = "") -> None:
-    """Everybody, or with `user` one person."""
+async def learning(
+    visit: Visit, user: str = "", experiment: str = "", days: int = 30, since: str = "", until: str = ""
+) -> None:
+    """Everybody, with `user` one person, or with `experiment` one A/B experiment."""
+    if experiment:
+        ui.link("All experiments", "/admin/experiments")
+        await Outcome(visit, experiment).show()
+        return
     with ui.element("div").classes("line wrap end"):
         await _picker(visit, user)
         if user:
@@ -68,7 +66,7 @@ async def learning(visit: Visit, user: str = "", days: int = 30, since: str = ""
         await _Person(visit, user).build()
         return
     _everybody(visit, Address("/admin/experiments", days=days, since=since, until=until))
-    await _experiments(visit)
+    await Experiments(visit).show()
 
 
 async def _picker(visit: Visit, user: str) -> None:
@@ -210,34 +208,3 @@ class _Person:
         await folded(self._visit, done.seq)
         await self.refresh()
         ui.notify(f"What was learned of {self._user} is forgotten.", type="positive")
-
-
-async def _experiments(visit: Visit) -> None:
-    """A/B experiments with their arms."""
-    with panel("A/B experiments", note="Each arm between its experiment's start and stop", flush=True):
-        running = await asyncio.to_thread(experiments, visit.parts)
-        if not running:
-            empty(
-                "No experiment was started", "Start one by publishing ExperimentStarted; its arms are policies.",
-                link="Policies", target="/admin/ops", icon="science",
-            )  # fmt: skip
-            return
-        table = Table(EXPERIMENTS, _arms(running, []), label="A/B experiments", page_size=0)
-
-        async def fill() -> None:
-            table.show(_arms(running, await arms(visit.parts)))
-
-        ui.timer(0, fill, once=True)
-
-
-def _arms(running: list[dict[str, Any]], compared: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row an arm: the experiment's, with the arm's figures."""
-    figures = {(row["experiment_id"], row["policy"]): row for row in compared}
-    rows = []
-    for experiment in running:
-        arms_of = experiment["arms"] if isinstance(experiment["arms"], list) else orjson.loads(experiment["arms"])
-        for arm in arms_of:
-            found = figures.get((experiment["experiment_id"], arm["policy"]), {})
-            state = "stopped" if experiment["stopped_at"] else "running"
-            rows.append(found | experiment | {"arm": arm["policy"], "state": state})
-    return rows

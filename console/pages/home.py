@@ -11,8 +11,8 @@ from console.components.panel import figure, figures
 from console.components.plots import daily_lines, intervals, stacked_days
 from console.components.table import Column, Row
 from console.frame import Visit, page
-from console.moments import count, percent
-from console.pages.rewards import ACTIONS, COUNTS, REACTIONS, REWARDS, number
+from console.moments import count, number, percent
+from console.pages.rewards import ACTIONS, COUNTS, REACTIONS, REWARDS
 from contracts.errors import TipstreamError
 from services.api.admin.quality import quality_of
 from services.api.admin.rewards import of_window, random_estimate

@@ -1,4 +1,4 @@
-"""Data quality: features that were missing, tokens that had expired, what was expected and came, and dead letters."""
+"""Data quality: features missing, tokens expired, what was expected and came, what has drifted, and dead letters."""
 
 import asyncio
 import base64
@@ -13,17 +13,25 @@ from console.components.filters import choice_filter
 from console.components.json import json_view
 from console.components.notice import empty
 from console.components.panel import figure, figures, panel
-from console.components.plots import daily_lines, heatmap
+from console.components.plots import banded, daily_lines, heatmap
 from console.components.table import Column, Row, Table
 from console.components.window import WindowBar
 from console.following import folded
 from console.frame import Visit, page
 from console.moments import count, moment, percent
+from projections.reports.drift import MODERATE, SIGNIFICANT
 from services.api.admin.dead_letters import dead_letters, reasons, skip
-from services.api.admin.quality import quality_of
+from services.api.admin.quality import drift, quality_of
 from services.api.admin.windows import Window
 
 MOST_LETTERS = 500
+
+
+def index(number: float) -> str:
+    """A number to the third decimal."""
+    return f"{number:,.3f}"
+
+
 DAY = Column("day", "Day", "time")
 DECISIONS = Column("decisions", "Decisions", "number", show=count)
 MISSING = (
@@ -43,6 +51,17 @@ DAILY = (
     Column("missing_rate", "Missing values", "number", show=percent),
     Column("stale_rate", "Expired tokens", "number", show=percent),
 )  # fmt: skip
+BANDS = {"stable": "good", "moderate": "warn", "significant": "bad"}
+BAND_COLOURS = {"stable": "#12b76a", "moderate": "#f79009", "significant": "#f04438"}
+DRIFT = (
+    Column("name", "Name"), Column("kind", "Kind"), Column("psi", "PSI", "number", show=index),
+    Column("by_chance", "By chance", "number", show=index),
+    Column("band", "Change", "chip", tone=lambda row: BANDS[row["band"]]),
+    Column("reference_mean", "Mean before", "number", show=index),
+    Column("window_mean", "Mean now", "number", show=index),
+    Column("reference_values", "Values before", "number", show=count),
+    Column("window_values", "Values now", "number", show=count),
+)  # fmt: skip
 LETTERS = (
     Column("seq", "Event", "id", link=lambda row: event_url(row["seq"])),
     Column("recorded_at", "Recorded", "time", show=moment), Column("subject", "Subject", "id"),
@@ -60,10 +79,13 @@ async def quality(
 
     async def load(window: Window) -> None:
         names = ("quality_daily", "missing_by_feature", "stale_by_source")
-        daily, imputed, expired = await asyncio.gather(*(quality_of(visit.parts, name, window) for name in names))
+        daily, imputed, expired, moved = await asyncio.gather(
+            *(quality_of(visit.parts, name, window) for name in names), drift(visit.parts, window)
+        )
         missing.show(imputed)
         stale.show(expired)
         complete.show(daily)
+        drifted.show(moved)
         row.clear()
         with row:
             _figures(daily)
@@ -93,6 +115,12 @@ async def quality(
             DAILY, nothing=("Nothing in this window", "Choose a longer window."),
             note="Decisions that got feedback; expected source-days that reported",
         )  # fmt: skip
+    drifted = Chart(
+        "Drift", banded("name", "psi", "band", BAND_COLOURS, (MODERATE, SIGNIFICANT)), DRIFT, height=420,
+        nothing=("Nothing to compare with", "No decision of ours is in the window of the same length just before."),
+        note="Population stability index of chosen tips' features and of signals, against the window of the same "
+        f"length just before: below {MODERATE} little has changed, above {SIGNIFICANT} much",
+    )  # fmt: skip
     await _Letters(visit, address).build()
 
 

@@ -14,7 +14,7 @@ from console.components.plots import daily_lines, intervals, stacked_days
 from console.components.table import Column, Row, Table, save_csv
 from console.components.window import WindowBar
 from console.frame import Visit, page
-from console.moments import count, percent
+from console.moments import count, number, percent
 from console.theme import ACTION_COLOURS
 from services.api.admin.rewards import of_window, random_estimate
 from services.api.admin.windows import Source, Window
@@ -26,11 +26,6 @@ COMPARED = (
     "gain one; imported ones are rows of their own"
 )
 NOTHING = ("No decisions in this window", "Choose a longer window, or imported decisions.")
-
-
-def number(value: float | None) -> str:
-    """A reward, to three digits after the point."""
-    return "–" if value is None else f"{value:.3f}"
 
 
 REACTIONS = tuple(Column(name, label, "number", show=count) for name, (label, _) in ACTIONS.items())

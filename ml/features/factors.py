@@ -5,54 +5,46 @@ hour of the day is a triangle and not a sine: libm's sin differs in its last bit
 would every digest.
 """
 
-from collections.abc import Callable
-
-from ml.features.feature_set import Reading, TipAttributes
+from ml.features.feature_set import Factor, Reading, TipAttributes
 
 _HOUR = 3600
 _DAY = 24 * _HOUR
 
+constant: Factor[object] = Factor("1", lambda _: 1.0)
+"""1, whatever the context or the tip."""
 
-def constant(_: object) -> float:
-    """1, whatever the context or the tip."""
-    return 1.0
+weekend: Factor[Reading] = Factor("weekend", lambda reading: 1.0 if reading.weekday >= 5 else 0.0)
+"""1 on Saturday and Sunday, else 0."""
+
+effort: Factor[TipAttributes] = Factor("(effort − 3) / 2", lambda tip: (tip.effort - 3.0) / 2.0)
+"""-1 for the lightest tips (effort 1), 0 in the middle (3), 1 for the hardest (5)."""
+
+duration: Factor[TipAttributes] = Factor(
+    "(minutes − 10) / (minutes + 10)", lambda tip: (tip.minutes - 10.0) / (tip.minutes + 10.0)
+)
+"""-1 for no time at all, 0 for ten minutes, towards 1 for hours."""
 
 
-def around(hour: int, reach: int) -> Callable[[Reading], float]:
+def around(hour: int, reach: int) -> Factor[Reading]:
     """1 at this hour of the day, falling in a straight line to 0 `reach` hours before and after it."""
 
     def factor(reading: Reading) -> float:
         apart = abs(reading.second_of_day - hour * _HOUR)
         return max(0.0, 1.0 - min(apart, _DAY - apart) / (reach * _HOUR))
 
-    return factor
+    return Factor(f"max(0, 1 − hours from {hour:02}:00 / {reach})", factor)
 
 
-def weekend(reading: Reading) -> float:
-    """1 on Saturday and Sunday, else 0."""
-    return 1.0 if reading.weekday >= 5 else 0.0
-
-
-def level(name: str) -> Callable[[Reading], float]:
+def level(name: str) -> Factor[Reading]:
     """A signal on its scale."""
-    return lambda reading: reading.signals[name]
+    return Factor(name, lambda reading: reading.signals[name])
 
 
-def contrast(high: str, low: str) -> Callable[[Reading], float]:
+def contrast(high: str, low: str) -> Factor[Reading]:
     """Half the difference of two signals: 1 when the first is highest and the second lowest."""
-    return lambda reading: (reading.signals[high] - reading.signals[low]) / 2
+    return Factor(f"({high} − {low}) / 2", lambda reading: (reading.signals[high] - reading.signals[low]) / 2)
 
 
-def category(*names: str) -> Callable[[TipAttributes], float]:
+def category(*names: str) -> Factor[TipAttributes]:
     """1 for tips of these categories, else 0."""
-    return lambda tip: 1.0 if tip.category in names else 0.0
-
-
-def effort(tip: TipAttributes) -> float:
-    """-1 for the lightest tips (effort 1), 0 in the middle (3), 1 for the hardest (5)."""
-    return (tip.effort - 3.0) / 2.0
-
-
-def duration(tip: TipAttributes) -> float:
-    """-1 for no time at all, 0 for ten minutes, towards 1 for hours: (m - 10) / (m + 10)."""
-    return (tip.minutes - 10.0) / (tip.minutes + 10.0)
+    return Factor(f"is {' or '.join(names)}", lambda tip: 1.0 if tip.category in names else 0.0)

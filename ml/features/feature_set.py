@@ -7,6 +7,9 @@ multiplication.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Generic, TypeVar
+
+Known = TypeVar("Known", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +61,33 @@ class TipAttributes:
 
 
 @dataclass(frozen=True, slots=True)
+class Factor(Generic[Known]):
+    """One number in [-1, 1] worked out from what is known of a moment or a tip; `formula` says how, for people."""
+
+    formula: str
+    of: Callable[[Known], float]
+
+    def __call__(self, known: Known) -> float:
+        return self.of(known)
+
+
+@dataclass(frozen=True, slots=True)
 class Feature:
     """One column of the candidate matrix: a context factor times a tip factor, both in [-1, 1]."""
 
     name: str
     description: str
-    context: Callable[[Reading], float]
-    tip: Callable[[TipAttributes], float]
+    context: Factor[Reading]
+    tip: Factor[TipAttributes]
     signals: tuple[Signal, ...] = ()
     dtype: str = "float64"
     bounds: tuple[float, float] = (-1.0, 1.0)
+
+    @property
+    def transform(self) -> str:
+        """How it is made; signals stand for their values on the scale from -1 to 1."""
+        factors = [formula for formula in (self.context.formula, self.tip.formula) if formula != "1"]
+        return " × ".join(factors) or "1"
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -53,8 +53,8 @@ def _key(context: TaskRunContext, given: dict[str, Any]) -> str:
 @task(cache_key_fn=_key, persist_result=True)
 async def features(run: Run) -> Rows:
     """Build the offline features."""
-    async with _log() as (bus, decoder):
-        return await steps.offline_features(bus, decoder, run, watched("features"))
+    async with _log() as (bus, _):
+        return await steps.offline_features(bus, run, watched("features"))
 
 
 @task(cache_key_fn=_key, persist_result=True)

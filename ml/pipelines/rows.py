@@ -1,20 +1,16 @@
-"""The decisions that a prior is fitted on, read from the log: the one place to exchange for another offline store."""
+"""The decisions that a prior is fitted on, as the offline store makes them again."""
 
 import hashlib
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from contracts.envelope import Entry, Malformed
 from contracts.errors import TipstreamError
-from contracts.events.admin import UserErasureRequested
-from contracts.events.person import TipScored
-from contracts.feature_sets import CURRENT, DIMENSIONS
+from contracts.feature_sets import DIMENSIONS
 from ml.evaluation.evidence import Array, Flags
+from ml.offline.decisions import OfflineDecision
 from ml.pipelines.segments import labels_of
-from projections.folds.projection import State, advance
-from projections.off_policy.walk import YOUNG_US
 
 HELD_OUT = 0.2
 """The share of the latest decisions that a model is judged on and not fitted on."""
@@ -32,6 +28,7 @@ class Rows:
 
     `person` numbers people as they come and names nobody. `reward` is what the reactions so far come to, 0 where
     `reacted` is false. `labels` are the groups of `segments.labels_of`; `occurred_us` is in microseconds since 1970.
+    `left_out` counts decisions whose matrix is not, bit for bit, the one that was scored: nothing is fitted on them.
     """
 
     feature_set: str
@@ -43,6 +40,7 @@ class Rows:
     propensity: Array
     reacted: Flags
     labels: tuple[tuple[str, ...], ...]
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.seq)
@@ -54,8 +52,8 @@ class Rows:
 
     def only(self, chosen: Flags) -> "Rows":
         """The decisions where `chosen` (n,) is true."""
-        return Rows(
-            feature_set=self.feature_set,
+        return replace(
+            self,
             seq=self.seq[chosen],
             person=self.person[chosen],
             occurred_us=self.occurred_us[chosen],
@@ -79,66 +77,35 @@ class Rows:
         return found.hexdigest()
 
 
-@dataclass(slots=True)
-class _Row:
-    user_id: str
-    seq: int
-    recorded_us: int
-    occurred_us: int
-    x: list[float]
-    propensity: float
-    labels: tuple[str, ...]
-    reward: float = 0.0
-    reacted: bool = False
-
-
-@dataclass(slots=True)
-class Gathering:
-    """Folds a log from its first event and keeps what `Rows` holds; people who are erased leave no row."""
-
-    segment: str
-    young: bool = False
-    _state: State = field(default_factory=State)
-    _rows: OrderedDict[str, _Row] = field(default_factory=OrderedDict)
-    _now_us: int = 0
-
-    def take(self, item: Entry | Malformed) -> None:
-        """Fold one message."""
-        step, _ = advance(self._state, item)
-        self._now_us = max(self._now_us, step.recorded_us)
-        event = step.entry.event if step.entry is not None else None
-        if isinstance(event, TipScored) and not event.external and event.feature_set == CURRENT:
-            row = _Row(
-                event.user_id, step.seq, step.recorded_us, event.occurred_at, event.x, event.propensity,
-                labels_of(event, self.segment),
-            )  # fmt: skip
-            self._rows.setdefault(event.decision_id, row)
-        elif isinstance(event, UserErasureRequested):
-            self._rows = OrderedDict((key, row) for key, row in self._rows.items() if row.user_id != event.user_id)
-        for join in step.joins:
-            known = self._rows.get(join.decision.decision_id)
-            if known is not None:
-                known.reward, known.reacted = join.decision.reward, True
-
-    def finish(self) -> Rows:
-        """The rows. Raises TooLittle."""
-        kept = [row for row in self._rows.values() if self.young or row.recorded_us <= self._now_us - YOUNG_US]
-        reactions = sum(row.reacted for row in kept)
-        if reactions < MIN_REACTIONS:
-            left = len(self._rows) - len(kept)
-            raise TooLittle(
-                f"{reactions} decisions with a reaction can be used and at least {MIN_REACTIONS} are needed; {left:,} "
-                "are younger than 24 h of stream time (--young takes them too)"
-            )
-        people = {user_id: at for at, user_id in enumerate(dict.fromkeys(row.user_id for row in kept))}
-        return Rows(
-            feature_set=CURRENT,
-            seq=np.array([row.seq for row in kept], dtype=np.float64),
-            person=np.array([people[row.user_id] for row in kept], dtype=np.float64),
-            occurred_us=np.array([row.occurred_us for row in kept], dtype=np.float64),
-            x=np.array([row.x for row in kept]).reshape(len(kept), DIMENSIONS[CURRENT]),
-            reward=np.array([row.reward for row in kept]),
-            propensity=np.array([row.propensity for row in kept]),
-            reacted=np.array([row.reacted for row in kept], dtype=np.bool_),
-            labels=tuple(row.labels for row in kept),
+def rows_of(decisions: Iterable[OfflineDecision], feature_set: str, segment: str, before_us: int | None) -> Rows:
+    """The rows of decisions recorded before `before_us` (None: of all). Raises TooLittle."""
+    kept: list[OfflineDecision] = []
+    x: list[Array] = []
+    young = left_out = 0
+    for decision in decisions:
+        if before_us is not None and decision.recorded_us > before_us:
+            young += 1
+        elif decision.matrix is None or not decision.proven:
+            left_out += 1
+        else:
+            kept.append(decision)
+            x.append(decision.matrix[decision.chosen])
+    reactions = sum(one.reward is not None for one in kept)
+    if reactions < MIN_REACTIONS:
+        raise TooLittle(
+            f"{reactions} decisions with a reaction can be used and at least {MIN_REACTIONS} are needed; {young:,} "
+            f"are younger than 24 h of stream time (--young takes them too), {left_out:,} cannot be made again"
         )
+    people = {user_id: at for at, user_id in enumerate(dict.fromkeys(one.user_id for one in kept))}
+    return Rows(
+        feature_set=feature_set,
+        seq=np.array([one.seq for one in kept], dtype=np.float64),
+        person=np.array([people[one.user_id] for one in kept], dtype=np.float64),
+        occurred_us=np.array([one.occurred_at for one in kept], dtype=np.float64),
+        x=np.array(x).reshape(len(kept), DIMENSIONS[feature_set]),
+        reward=np.array([one.reward or 0.0 for one in kept]),
+        propensity=np.array([one.propensity for one in kept]),
+        reacted=np.array([one.reward is not None for one in kept], dtype=np.bool_),
+        labels=tuple(labels_of(one, segment) for one in kept),
+        left_out=left_out,
+    )

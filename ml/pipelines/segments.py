@@ -5,9 +5,9 @@ A label reads `dimension: group`. All of it stands in the decision itself, so tr
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Protocol
 
 from contracts.errors import TipstreamError
-from contracts.events.person import TipScored
 from contracts.times import SECOND_US
 
 COLD_BELOW = 5
@@ -16,20 +16,33 @@ COLD_BELOW = 5
 NOON_H, EVENING_H = 12, 17
 
 
+class Decided(Protocol):
+    """What sorts a decision, as it was logged or made again; `occurred_at` in microseconds since 1970."""
+
+    @property
+    def occurred_at(self) -> int: ...
+    @property
+    def state_version(self) -> int: ...
+    @property
+    def missing(self) -> list[str]: ...
+    @property
+    def stale_sources(self) -> list[str]: ...
+
+
 class UnknownSegment(TipstreamError):
     """No segment of that name can be declared; the message lists those that can."""
 
 
-def _day(event: TipScored) -> str:
+def _day(event: Decided) -> str:
     return "weekend" if _moment(event).weekday() >= 5 else "weekday"
 
 
-def _hours(event: TipScored) -> str:
+def _hours(event: Decided) -> str:
     hour = _moment(event).hour
     return "morning" if hour < NOON_H else "afternoon" if hour < EVENING_H else "evening"
 
 
-SEGMENTS: Mapping[str, Callable[[TipScored], str]] = {"day": _day, "hours": _hours}
+SEGMENTS: Mapping[str, Callable[[Decided], str]] = {"day": _day, "hours": _hours}
 """Segments that can be declared, by UTC."""
 
 
@@ -39,7 +52,7 @@ def check_segment(segment: str) -> None:
         raise UnknownSegment(f"segment {segment!r:.80} is unknown; there are {', '.join(SEGMENTS)}")
 
 
-def labels_of(event: TipScored, segment: str) -> tuple[str, ...]:
+def labels_of(event: Decided, segment: str) -> tuple[str, ...]:
     """A decision's group in each of the three dimensions."""
     absent = bool(event.missing or event.stale_sources)
     return (
@@ -49,5 +62,5 @@ def labels_of(event: TipScored, segment: str) -> tuple[str, ...]:
     )
 
 
-def _moment(event: TipScored) -> datetime:
+def _moment(event: Decided) -> datetime:
     return datetime.fromtimestamp(event.occurred_at / SECOND_US, UTC)

@@ -1,5 +1,6 @@
 """The steps from a log to a registered version, each a function of what the one before it gave."""
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,19 +11,22 @@ from contracts.codec import Decoder
 from contracts.times import format_time
 from ml.evaluation.evaluation import evaluate
 from ml.evaluation.evidence import Evidence
-from ml.features.definitions import FEATURE_SETS
+from ml.features.definitions import CURRENT, FEATURE_SETS
+from ml.offline.decisions import offline_decisions
 from ml.pipelines.fairness import checks_of, figure, groups_of, held_out_errors, newcomers
 from ml.pipelines.prior import Fit, power_prior
-from ml.pipelines.rows import Gathering, Rows
+from ml.pipelines.rows import Rows, rows_of
 from ml.pipelines.run import Run
 from ml.pipelines.segments import labels_of
 from ml.policies.params import PolicyParams
 from ml.registry.card import Card, Check, Estimate, Group, Input, Offline, Window
 from ml.registry.registry import CHALLENGER, SHADOW, Registry
+from projections.afresh import folded_afresh
 from projections.folds.policies import Model
 from projections.off_policy.report import Progress, standings
 from projections.off_policy.targets import OurPolicy
-from projections.off_policy.walk import Span, Walk
+from projections.off_policy.walk import YOUNG_US, Span, Walk
+from projections.sinks.duckdb import DuckdbSink
 from services.bootstrap import Bus
 
 POLICY = "linucb"
@@ -37,6 +41,7 @@ LIMITS = (
     "It is fitted on tips that a policy chose to show and on reactions that people chose to give.",
     "Off-policy figures take decisions as independent, and the policy as not learning from its own choices.",
 )
+LEFT_OUT = "{:,} decisions were left out: their matrices, made again, are not the ones that were scored."
 YOUNG = "Decisions younger than 24 h count too, whose reactions may still come."
 
 
@@ -49,14 +54,17 @@ class Judgement:
     groups: dict[str, Evidence]
 
 
-async def offline_features(bus: Bus, decoder: Decoder, run: Run, progress: Progress) -> Rows:
+async def offline_features(bus: Bus, run: Run, progress: Progress) -> Rows:
     """The rows of a run's log. Raises TooLittle, BusUnavailable."""
-    gathering = Gathering(run.segment, run.young)
-    async for batch in bus.read(0, upto=run.upto_seq):
-        for recorded in batch:
-            gathering.take(decoder.decode(recorded))
-        progress(batch[-1].seq, run.upto_seq)
-    return gathering.finish()
+    async with folded_afresh(bus, progress, run.upto_seq) as sink:
+        return await asyncio.to_thread(_rows, sink, run)
+
+
+def _rows(sink: DuckdbSink, run: Run) -> Rows:
+    checkpoint = sink.checkpoint()
+    before_us = checkpoint.recorded_us - YOUNG_US if checkpoint is not None and not run.young else None
+    with sink.cursor() as cursor:
+        return rows_of(offline_decisions(cursor, FEATURE_SETS[CURRENT]), CURRENT, run.segment, before_us)
 
 
 async def judge(bus: Bus, decoder: Decoder, run: Run, rows: Rows, fit: Fit, progress: Progress) -> Judgement:
@@ -105,7 +113,7 @@ def make_card(
         offline=_offline(fit, judgement, errors),
         groups=groups,
         checks=checks,
-        limits=[*LIMITS, YOUNG] if run.young else list(LIMITS),
+        limits=[*LIMITS, *([YOUNG] if run.young else []), *([LEFT_OUT.format(rows.left_out)] if rows.left_out else [])],
     )
 
 

@@ -88,7 +88,7 @@ class Decider:
             user_id=call.user_id,
             policy=call.policy,
             policy_version=version,
-            params=params.logged(),
+            params=params.logged(call.policy),
             feature_set=self.feature_set.name,
             model_version=model.model_version if model else "none",
             kernel=KERNEL,
@@ -174,8 +174,8 @@ def _standing(policies: PoliciesState, name: str) -> tuple[int, PolicyParams]:
         raise CallRefused("policy", f"{name!r:.100} is unknown; there are {', '.join(POLICIES)}")
     standing = policies.policies.get(name)
     if standing is None:
-        return 0, PolicyParams()
+        return 0, PolicyParams.of(name, {})
     try:
-        return standing.version, PolicyParams.parse(standing.params)
+        return standing.version, PolicyParams.of(name, standing.params)
     except ParamsError as error:
         raise CallRefused("policy", f"{name} has a parameter that cannot be used: {error}") from None

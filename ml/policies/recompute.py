@@ -150,10 +150,10 @@ def _near(logged: Array, ours: Array) -> bool:
 
 
 def _other_choice(event: TipScored, choice: Choice, chosen: int) -> list[str]:
-    """What another kernel's choice contradicts: where two scores are nearly equal it may prefer either."""
-    best = choice.score.max()
-    drawn = chosen == choice.index if event.explored else bool(_near(choice.score[chosen], best))
-    likely = any(abs(event.propensity - ours) <= TOLERANCE for ours in choice.propensities)
+    """What another kernel's choice contradicts: of two scores that are nearly equal it may choose either."""
+    ours = choice.score[choice.index]
+    drawn = chosen == choice.index if event.explored else bool(_near(choice.score[chosen], ours))
+    likely = any(abs(event.propensity - one) <= TOLERANCE for one in choice.propensities)
     return _unequal(
         ("tip_id", drawn, True), ("propensity", likely, True), ("explored", event.explored, choice.explored)
     )

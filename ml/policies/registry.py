@@ -5,14 +5,20 @@ from typing import Protocol
 import numpy as np
 
 from contracts.errors import TipstreamError
+from contracts.feature_sets import DIMENSIONS
+from ml.policies import kernel
 from ml.policies.choice import Choice
 from ml.policies.draw import Draw, draw_of
+from ml.policies.epsilon_greedy import epsilon_greedy
 from ml.policies.greedy import greedy
 from ml.policies.kernel import Array
+from ml.policies.lints import lints
 from ml.policies.linucb import linucb
+from ml.policies.normals import normals
 from ml.policies.params import ParamsError, PolicyParams
 from ml.policies.posterior import Posterior
 from ml.policies.random_policy import random
+from ml.policies.softmax import softmax
 
 
 class Policy(Protocol):
@@ -29,7 +35,28 @@ class CandidatesError(TipstreamError):
     """The candidate matrix can't be decided on: it has no row, or another width than the posterior."""
 
 
-POLICIES: dict[str, Policy] = {"linucb": linucb, "greedy": greedy, "random": random}
+POLICIES: dict[str, Policy] = {
+    "linucb": linucb,
+    "lints": lints,
+    "epsilon_greedy": epsilon_greedy,
+    "softmax": softmax,
+    "greedy": greedy,
+    "random": random,
+}
+
+RULES = {
+    "linucb": "The highest score is shown. The bonus is alpha times the standard deviation of the mean: doubt counts "
+    "as promise.",
+    "lints": "The highest score under one sampled theta is shown. The bonus is what the sample adds to the mean, below "
+    "zero as often as above; the propensity is the share of the 1,024 samples that a draw may fall on under which this "
+    "tip is best.",
+    "epsilon_greedy": "The highest mean is shown, or with chance epsilon any tip. There is no bonus.",
+    "softmax": "A tip is drawn, the likelier the higher its mean, so the highest score need not be the one shown. "
+    "There is no bonus.",
+    "greedy": "The highest mean is shown, above the floor of epsilon. There is no bonus.",
+    "random": "Every tip is as likely as any other: scores are zero, means are only shown.",
+}
+"""How each policy chooses, for people who look at a decision."""
 
 
 def decide(policy: str, params: PolicyParams, posterior: Posterior, x: Array, decision_id: str) -> Choice:
@@ -45,3 +72,10 @@ def decide(policy: str, params: PolicyParams, posterior: Posterior, x: Array, de
         raise ParamsError("lambda", f"is {params.lam:g}, but the posterior was made with {posterior.lam:g}")
     matrix = np.ascontiguousarray(x, dtype=np.float64)
     return POLICIES[policy](params, posterior, matrix, draw_of(decision_id))
+
+
+def warm_up() -> None:
+    """Compile the kernels and make the tables of every feature set, before the first call counts."""
+    kernel.warm_up()
+    for d in DIMENSIONS.values():
+        normals(d)

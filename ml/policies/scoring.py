@@ -78,18 +78,18 @@ class Posteriors:
     def __init__(self, feature_set: FeatureSet, limit: int = MAX_POSTERIORS) -> None:
         self._feature_set = feature_set
         self._limit = limit
-        self._known: OrderedDict[str, tuple[tuple[int, float, int], Posterior]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[tuple[int, float, float, int], Posterior]] = OrderedDict()
         self.computed = 0
 
     def of(self, user_id: str, person: Person | None, params: PolicyParams, model: Model | None) -> Posterior:
         """What is believed of a person at their present version. Raises SumsError."""
-        key = (person.version if person else 0, params.lam, model.seq if model else 0)
+        key = (person.version if person else 0, params.gamma, params.lam, model.seq if model else 0)
         held = self._known.get(user_id)
         if held is not None and held[0] == key:
             self._known.move_to_end(user_id)
             return held[1]
         # Not Person.of: looking at somebody must not add sums to the state.
-        sums = person.sums.get(self._feature_set.name) if person else None
+        sums = person.at(self._feature_set.name, params.gamma) if person else None
         belief = believe(sums, params, model, self._feature_set.d)
         self.computed += 1
         self._known[user_id] = (key, belief)

@@ -54,9 +54,10 @@ class Shadowing:
     def _shadow(self, decision: TipScored, policy: Policy) -> ShadowScored:
         began = self._clock()
         person = self._state.learning.people.get(decision.user_id)
-        params = PolicyParams.parse(policy.params).logged()
-        asked = decision.model_copy(update={"policy": policy.policy, "params": params})
-        sums = person.sums.get(decision.feature_set) if person is not None else None
+        params = PolicyParams.of(policy.policy, policy.params)
+        logged = params.logged(policy.policy)
+        asked = decision.model_copy(update={"policy": policy.policy, "params": logged})
+        sums = person.at(decision.feature_set, params.gamma) if person is not None else None
         model = self._state.policies.model(decision.feature_set)
         choice = self._recomputer.recompute(asked, sums, model).scored.choice
         ids = decision.candidate_ids()
@@ -65,7 +66,7 @@ class Shadowing:
             user_id=decision.user_id,
             policy=policy.policy,
             policy_version=policy.version,
-            params=params,
+            params=logged,
             kernel=KERNEL,
             state_version=person.version if person is not None else 0,
             tip_id=ids[choice.index],

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ml.policies.kernel import warm_up
+from ml.policies.registry import warm_up
 from ml.serving.outbox import OutboxBroken
 from ml.serving.routes import add_routes
 from ml.serving.scorer import Scorer

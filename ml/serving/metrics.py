@@ -18,6 +18,10 @@ class Metrics:
         self._decisions = Counter(
             "tipstream_decisions", "decisions made", ["policy", "explored", "logged"], registry=self._registry
         )
+        self._failures = Counter(
+            "tipstream_policy_failures", "calls that a policy could not decide", ["policy"], registry=self._registry
+        )
+        self.by_policy: dict[str, dict[str, int]] = {}
         self._refusals = Counter(
             "tipstream_scorer_refusals", "calls answered with a problem", ["status"], registry=self._registry
         )
@@ -41,8 +45,17 @@ class Metrics:
     def decided(self, policy: str, *, explored: bool, logged: bool, scoring_s: float, answering_s: float) -> None:
         """Count a decision."""
         self._decisions.labels(policy, str(explored).lower(), str(logged).lower()).inc()
+        self._of(policy)["decided"] += 1
         self._scoring.observe(scoring_s)
         self._answering.observe(answering_s)
+
+    def failed(self, policy: str) -> None:
+        """Count a call that a policy could not decide, though nothing was wrong with it."""
+        self._failures.labels(policy).inc()
+        self._of(policy)["failed"] += 1
+
+    def _of(self, policy: str) -> dict[str, int]:
+        return self.by_policy.setdefault(policy, {"decided": 0, "failed": 0})
 
     def refused(self, status: int) -> None:
         """Count an answer that was a problem."""

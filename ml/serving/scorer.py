@@ -104,6 +104,7 @@ class Scorer:
             "version": folded.owner.live.version.number if folded.owner is not None else None,
             "connected": self.delivery.connected,
             "outbox": {"waiting": len(outbox), "refused": outbox.refused, "oldest_us": oldest_us},
+            "policies": self.metrics.by_policy,
             "kernel": KERNEL,
             "feature_set": folded.decider.feature_set.name if folded.owner is not None else None,
             "release": version("tipstream"),

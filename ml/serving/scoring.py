@@ -174,8 +174,11 @@ class Scoring:
         try:
             return self._folded.decider.decide(state, scoring, call.context, call.moment_us)
         except CallRefused as refusal:
+            if refusal.field == "policy":
+                self._metrics.failed(policy)
             raise Problem.invalid([(refusal.field, refusal.problem)]) from None
         except SumsError as error:
+            self._metrics.failed(policy)
             raise Problem(500, "These sums cannot be scored", str(error), field="user_id") from None
 
     async def _deliver(self, event: TipScored, traceparent: str | None) -> Scored:

@@ -14,13 +14,16 @@ from contextlib import suppress
 from time import perf_counter
 from typing import Any, Protocol
 
+import httpx
 import orjson
 
-from contracts.codec import Decoder
-from contracts.envelope import Entry, Recorded
+from contracts.codec import Decoder, encode
+from contracts.envelope import Entry, Message, Recorded
 from contracts.events.admin import UserErasureRequested
 from contracts.events.person import ShadowScored, TipScored
+from ml.experiments.guardrails import Limits
 from ml.policies.shadowing import Shadow, Shadowing, in_shadow
+from ml.serving.guard import POLICY_EVENTS, Guard
 from projections.checkpoint import StreamState
 from projections.control import subject_of
 from projections.folds.projection import State, advance
@@ -31,17 +34,17 @@ from services.settings import Settings
 
 PROCESS = "shadow"
 SOURCE = "/tipstream/shadow"
-POLICY_EVENTS = "tips.admin.policy.>"
-AT_ONCE = 64
+PAUSE_S = 0.5
 NICENESS = 10
 
 log = logging.getLogger(__name__)
 
 
 class Log(Protocol):
-    """What scoring along reads."""
+    """What scoring along reads and publishes."""
 
     async def info(self) -> StreamState: ...
+    async def publish_batch(self, messages: Sequence[Message]) -> int: ...
     def read(
         self, after: int, *, upto: int | None = None, subjects: Sequence[str] = ()
     ) -> AsyncIterator[list[Recorded]]: ...
@@ -50,8 +53,8 @@ class Log(Protocol):
 class ShadowWorker:
     """Scores along while there is a policy in shadow; `scored` counts what it has published."""
 
-    def __init__(self, bus: Log, publisher: EventPublisher, decoder: Decoder) -> None:
-        self._bus, self._publisher, self._decoder = bus, publisher, decoder
+    def __init__(self, bus: Log, decoder: Decoder) -> None:
+        self._bus, self._decoder = bus, decoder
         self._seq: int | None = None
         self._failures: dict[str, str] = {}
         self.scored = 0
@@ -118,12 +121,16 @@ class ShadowWorker:
                 del waiting[event_id]
 
     async def _publish(self, waiting: dict[str, Shadow]) -> None:
-        shadows = list(waiting.values())
-        for start in range(0, len(shadows), AT_ONCE):
-            piece = shadows[start : start + AT_ONCE]
-            await asyncio.gather(*(self._publisher.publish(one.event, event_id=one.event_id) for one in piece))
-            self.scored += len(piece)
+        if not waiting:
+            return
+        shadows = waiting.values()
+        await self._bus.publish_batch(
+            [encode(one.event, event_id=one.event_id, source=SOURCE, time_us=one.event.occurred_at) for one in shadows]
+        )
+        self.scored += len(shadows)
         waiting.clear()
+        # Decisions wait for the same disk: it is asked once for many shadows.
+        await asyncio.sleep(PAUSE_S)
 
 
 def run_shadow(settings: Settings) -> None:
@@ -153,6 +160,17 @@ async def _connect_and_serve(settings: Settings) -> None:
 async def serve(bus: Bus, settings: Settings) -> None:
     """Score along on this bus, and say how far, until cancelled."""
     decoder = await ensure_stream(bus, settings)
-    worker = ShadowWorker(bus, EventPublisher(bus, load_signer(settings), source=SOURCE), decoder)
+    publisher = EventPublisher(bus, load_signer(settings), source=SOURCE)
+    worker = ShadowWorker(bus, decoder)
     await bus.respond(subject_of(PROCESS), worker.answer)
-    await worker.run()
+    limits = Limits(settings.guard_reward, settings.guard_negative, settings.guard_errors)
+    async with httpx.AsyncClient(base_url=settings.scorer_base) as scorer:
+        guard = Guard(bus, publisher, decoder, scorer, limits)
+        both = {asyncio.create_task(worker.run(), name="shadows"), asyncio.create_task(guard.run(), name="guard")}
+        try:
+            ended, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            ended.pop().result()
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.wait(both)

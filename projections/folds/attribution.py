@@ -29,7 +29,8 @@ LARGEST_X = 1e6
 class Decision:
     """An open decision: what was shown to whom, its x (float64 bytes, empty when external) and its reactions.
 
-    `reactions` are `action:event_id`, in order of arrival. `pulled` is set by `learn` once the sums hold it.
+    `reactions` are `action:event_id`, in order of arrival. `pulled` is the number that its pull has among
+    the person's, set by `learn`; 0 until the sums hold it.
     """
 
     decision_id: str
@@ -44,7 +45,7 @@ class Decision:
     verdict: str | None = None
     outcome: str | None = None
     reactions: list[str] = field(default_factory=list)
-    pulled: bool = False
+    pulled: int = 0
 
     @property
     def reward(self) -> float:

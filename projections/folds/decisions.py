@@ -57,7 +57,9 @@ def _at(values: list[float], index: int) -> float | None:
 
 def _candidates(seq: int, event: TipScored, tip_ids: list[str]) -> Put:
     lists = (tip_ids, event.mean, event.bonus, event.score, event.x)
-    return Put(CANDIDATE_LISTS, (seq, event.decision_id, event.user_id, *lists))
+    described = {one.tip_id: one.features for one in event.candidates if not isinstance(one, str)}
+    text = canonical_json(described) if described else None
+    return Put(CANDIDATE_LISTS, (seq, event.decision_id, event.user_id, *lists, text))
 
 
 def _history(seq: int, event: TipScored, slot: int, features: str) -> Put:

@@ -12,6 +12,7 @@ from contracts.events.admin import (
 )
 from projections.folds.attribution import Step
 from projections.folds.changes import Change, Put
+from projections.folds.learning import LEAST_GAMMA
 from projections.folds.tables import POLICIES
 from projections.folds.text import canonical_json
 
@@ -43,10 +44,14 @@ class Model:
 
 @dataclass(slots=True)
 class PoliciesState:
-    """Every policy named so far, and the models promoted so far in stream order."""
+    """Every policy named so far, and the models promoted so far in stream order.
+
+    `gammas` are the forgetting factors below 1 that policies were ever given: what was learned under one is kept.
+    """
 
     policies: dict[str, Policy] = field(default_factory=dict)
     models: list[Model] = field(default_factory=list)
+    gammas: tuple[float, ...] = ()
 
     def live(self) -> list[Policy]:
         """The live policies in order of their names."""
@@ -85,6 +90,9 @@ def _stand(state: PoliciesState, step: Step, name: str, standing: str, weight: f
     policy = state.policies.setdefault(name, Policy(name))
     policy.standing, policy.weight = standing, weight
     policy.params = params or policy.params
+    gamma = params.get("gamma", 1.0)
+    if LEAST_GAMMA <= gamma < 1.0 and gamma not in state.gammas:
+        state.gammas = (*state.gammas, gamma)
     policy.version += 1
     policy.changed_by, policy.changed_us, policy.seq = (
         step.entry.actor or "",

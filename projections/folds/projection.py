@@ -22,7 +22,7 @@ from projections.folds.reactions import fold_reactions
 from projections.folds.signals import SignalsState, fold_signals
 from projections.folds.tables import TABLES, Store
 
-FOLD_VERSION = 3
+FOLD_VERSION = 5
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ def _advance(state: State, item: Entry | Malformed) -> tuple[Step, list[Change]]
         return Step(item.seq, item.recorded_us), []
     state.seq = item.seq
     step = attribute(state.attribution, item)
-    changed = learn(state.learning, step)
+    changed = learn(state.learning, step, state.policies.gammas)
     changes = [
         *stats_changes(state.learning, changed),
         *fold_catalog(state.catalog, step),

@@ -83,6 +83,7 @@ CANDIDATE_LISTS = Table(
     _columns(
         seq="integer", decision_id="text", user_id="text", tip_ids="texts",
         means="floats", bonuses="floats", scores="floats", x="floats",
+        described="json",
     ),
     key=("seq",),
     stores=BOTH,
@@ -104,10 +105,10 @@ FEATURE_HISTORY = Table(
 BANDIT_STATS = Table(
     "bandit_stats",
     _columns(
-        user_id="text", feature_set="text", pulls="integer", cumulative_reward="float", state_version="integer",
-        reset_seq="integer", s="bytes", c="bytes",
+        user_id="text", feature_set="text", gamma="float", pulls="integer", cumulative_reward="float",
+        state_version="integer", reset_seq="integer", s="bytes", c="bytes",
     ),
-    key=("user_id", "feature_set"),
+    key=("user_id", "feature_set", "gamma"),
     stores=SQLITE,
     person="user_id",
 )  # fmt: skip

@@ -12,7 +12,7 @@ from contracts.subjects import PREFIX
 from contracts.times import format_time
 from ml.evaluation.estimate import Estimate
 from ml.evaluation.evaluation import Evaluation, evaluate
-from ml.policies.params import ParamsError, PolicyParams
+from ml.policies.params import ParamsError, PolicyParams, check
 from ml.policies.registry import POLICIES
 from projections.folds.policies import PoliciesState
 from projections.folds.projection import State, advance
@@ -132,8 +132,13 @@ def numbers_of(texts: Sequence[str]) -> dict[str, float]:
 
 async def _target(bus: Bus, decoder: Decoder, question: Question, last: int) -> Target:
     if question.policy in POLICIES:
-        params = await _standing(bus, decoder, question.policy, last) if question.params is None else question.params
-        return OurPolicy(question.policy, PolicyParams.parse(params))
+        params = question.params
+        if params is None:
+            # As it stands, with what an earlier release may have let it take.
+            params = await _standing(bus, decoder, question.policy, last)
+        else:
+            check(question.policy, params)
+        return OurPolicy(question.policy, PolicyParams.of(question.policy, params))
     counted: dict[str, Frequencies] = {}
     async for batch in bus.read(0, upto=last, subjects=[SCORED]):
         for recorded in batch:

@@ -59,7 +59,7 @@ class OurPolicy:
     d: int = DIMENSIONS[CURRENT]
 
     def __post_init__(self) -> None:
-        numbers = ", ".join(f"{key} {value:g}" for key, value in self.params.logged().items())
+        numbers = ", ".join(f"{key} {value:g}" for key, value in self.params.logged(self.name).items())
         self.said = f"{self.name} with {numbers}, choosing by what the log knew of each person at each decision"
         if self.model is not None:
             self.said += f", under the prior of {self.model.model_version}"
@@ -71,12 +71,12 @@ class OurPolicy:
     def made(self, event: TipScored) -> bool:
         """Whether the decision is its own."""
         known = self.model is None or event.model_version == self.model.model_version
-        return known and event.policy == self.name and event.params == self.params.logged()
+        return known and event.policy == self.name and event.params == self.params.logged(self.name)
 
     def judge(self, event: TipScored, past: Past) -> Judged:
         """Its propensities beside the log's, both from the same state. Raises NotRecomputable."""
-        sums, model = past.basis(event)
-        logged = past.recomputer.recompute(event, sums, model)
+        logged = past.recomputer.recompute(event, *past.basis(event, event.params.get("gamma", 1.0)))
+        sums, model = past.basis(event, self.params.gamma)
         target = past.recomputer.recompute(self._instead(event), sums, self.model or model)
         at = event.candidate_ids().index(event.tip_id)
         mine, theirs = target.scored.choice, logged.scored.choice.propensities
@@ -92,7 +92,11 @@ class OurPolicy:
 
     def _instead(self, event: TipScored) -> TipScored:
         # Another id is another draw: with the log's own, the target would agree with it more often than by chance.
-        changed = {"policy": self.name, "params": self.params.logged(), "decision_id": f"evaluate/{event.decision_id}"}
+        changed = {
+            "policy": self.name,
+            "params": self.params.logged(self.name),
+            "decision_id": f"evaluate/{event.decision_id}",
+        }
         return event.model_copy(update=changed)
 
 

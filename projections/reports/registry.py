@@ -1,9 +1,9 @@
 """All reports by name; an area's reports stand in a module of their own."""
 
-from projections.reports import actions, decisions, learning, quality, rewards, shadows
+from projections.reports import actions, decisions, drift, experiments, guardrails, learning, quality, rewards, shadows
 from projections.reports.report import Report, UnknownReport
 
-AREAS = (rewards, learning, quality, decisions, shadows, actions)
+AREAS = (rewards, learning, experiments, quality, drift, decisions, shadows, guardrails, actions)
 REPORTS: dict[str, Report] = {report.name: report for area in AREAS for report in area.REPORTS}
 
 

@@ -6,8 +6,12 @@ No reaction counts 0 in `reward_per_decision`; `reward_per_reaction` leaves such
 
 from dataclasses import dataclass
 
+from ml.experiments.assignment import DOMAIN, POINTS
 from projections.reports.quality import daily_quality
 from projections.reports.window import Z
+
+BEFORE_DAYS = 28
+"""So long before its start an experiment looks for what people were like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,23 +102,63 @@ DATA_QUALITY_DAILY = View(
     "source is expected each day from a signal until the day its token expires (without an expiry, to the log's end).",
 )
 
+EXPERIMENT_PEOPLE = View(
+    "experiment_people",
+    f"""
+    WITH runs AS (
+        SELECT experiment_id, salt, holdback, started_at, coalesce(stopped_at, 'infinity'::TIMESTAMP) AS until,
+               list_transform(planned, lambda arm: arm.policy) AS policies,
+               list_transform(range(1, len(planned) + 1), lambda last: list_reduce(
+                   list_transform(planned[1:last], lambda arm: arm.weight), lambda sum, weight: sum + weight)) AS ends
+        FROM (SELECT *, from_json(arms, '[{{"policy": "VARCHAR", "weight": "DOUBLE"}}]') AS planned FROM experiments)
+    ), during AS (
+        SELECT experiment_id, user_id, min(seq) AS first_seq, min(occurred_at) AS first_at,
+               arg_min(policy, seq) AS received, count(*) AS decisions, count(*) FILTER (reactions > 0) AS reacted,
+               coalesce(sum(reward), 0.0) AS reward_sum
+        FROM runs JOIN tip_scores ON NOT external AND occurred_at >= started_at AND occurred_at < until
+        GROUP BY experiment_id, user_id
+    ), earlier AS (
+        SELECT experiment_id, user_id, count(*) AS decisions_before, coalesce(sum(reward), 0.0) AS reward_before
+        FROM runs JOIN tip_scores
+          ON NOT external AND occurred_at < started_at AND occurred_at >= started_at - INTERVAL {BEFORE_DAYS} DAY
+        GROUP BY experiment_id, user_id
+    ), hashed AS (
+        SELECT *, sha256(concat_ws(chr(31), '{DOMAIN}', salt, user_id)) AS hash
+        FROM during JOIN runs USING (experiment_id)
+    ), placed AS (
+        SELECT *, (('0x' || hash[1:12])::BIGINT + 0.5::DOUBLE) / {POINTS}::DOUBLE AS held,
+               (('0x' || hash[13:24])::BIGINT + 0.5::DOUBLE) / {POINTS}::DOUBLE * ends[-1] AS place
+        FROM hashed
+    )
+    SELECT experiment_id, user_id,
+           CASE WHEN held >= holdback THEN policies[len(list_filter(ends, lambda upto: upto <= place)) + 1] END AS arm,
+           received, first_seq, first_at, decisions, reacted, reward_sum,
+           reward_sum / decisions AS reward_per_decision,
+           coalesce(decisions_before, 0) AS decisions_before, coalesce(reward_before, 0.0) AS reward_before
+    FROM placed LEFT JOIN earlier USING (experiment_id, user_id)
+    """,
+    "experiment_id, user_id",
+    "People who got a tip of ours while an experiment ran: their arm by its salted hash (NULL: held back), the policy "
+    f"that made their first decision, and their rewards since the start and in the {BEFORE_DAYS} days before it.",
+)
+
 EXPERIMENT_COMPARE = View(
     "experiment_compare",
     """
-    SELECT experiment_id, arm AS policy, count(DISTINCT user_id) AS people, count(d.seq) AS decisions,
-           count(*) FILTER (reactions > 0) AS reacted, coalesce(sum(reward), 0.0) AS reward_sum,
-           coalesce(sum(reward), 0.0) / nullif(count(d.seq), 0) AS reward_per_decision,
-           sum(reward) / nullif(count(*) FILTER (reactions > 0), 0) AS reward_per_reaction
-    FROM (
-        SELECT experiment_id, started_at, coalesce(stopped_at, 'infinity'::TIMESTAMP) AS until,
-               unnest(from_json(arms, '[{"policy": "VARCHAR"}]')).policy AS arm
-        FROM experiments
-    ) LEFT JOIN tip_scores d ON d.policy = arm AND occurred_at >= started_at AND occurred_at < until
-    GROUP BY experiment_id, arm
+    SELECT planned.experiment_id, planned.policy, count(user_id) AS people,
+           coalesce(sum(decisions), 0)::BIGINT AS decisions, coalesce(sum(reacted), 0)::BIGINT AS reacted,
+           coalesce(sum(reward_sum), 0.0) AS reward_sum, sum(reward_sum) / sum(decisions) AS reward_per_decision,
+           sum(reward_sum) / nullif(sum(reacted), 0) AS reward_per_reaction
+    FROM (SELECT experiment_id, unnest(from_json(arms, '[{"policy": "VARCHAR"}]')).policy AS policy FROM experiments)
+        planned LEFT JOIN experiment_people p ON p.experiment_id = planned.experiment_id AND p.arm = planned.policy
+    GROUP BY planned.experiment_id, planned.policy
     """,
     "experiment_id, policy",
-    "Each arm of an experiment: its policy's decisions between start and stop.",
+    "Each arm of an experiment: the decisions of the people assigned to it, whoever made them, between start and stop.",
 )
 
-VIEWS: tuple[View, ...] = (CANDIDATES, REWARDS, REWARD_DAILY, POLICY_COMPARE, DATA_QUALITY_DAILY, EXPERIMENT_COMPARE)
+VIEWS: tuple[View, ...] = (
+    CANDIDATES, REWARDS, REWARD_DAILY, POLICY_COMPARE, DATA_QUALITY_DAILY, EXPERIMENT_PEOPLE,
+    EXPERIMENT_COMPARE,
+)  # fmt: skip
 VIEW_BY_NAME: dict[str, View] = {view.name: view for view in VIEWS}

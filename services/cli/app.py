@@ -5,7 +5,7 @@ import sys
 import typer
 
 from contracts.errors import TipstreamError
-from services.cli import accounts, erasing, evaluating, events, operations, processes, training
+from services.cli import accounts, erasing, evaluating, events, features, operations, processes, training
 
 app = typer.Typer(name="tipstream", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 processes.add_to(app)
@@ -13,6 +13,7 @@ events.add_to(app)
 operations.add_to(app)
 erasing.add_to(app)
 evaluating.add_to(app)
+features.add_to(app)
 training.add_to(app)
 accounts.add_to(app)
 

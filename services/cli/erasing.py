@@ -4,7 +4,6 @@ import asyncio
 import sys
 from typing import Annotated, Any
 
-import orjson
 import typer
 from pydantic import ValidationError
 from rich.console import Console
@@ -15,13 +14,12 @@ from contracts.errors import TipstreamError
 from contracts.events.admin import UserErasureRequested
 from projections.erasure import Plan, erasure_subject, plan_erasure
 from services.bootstrap import load_signer
-from services.bus.errors import NoAnswer
 from services.bus.jetstream import JetStreamBus
+from services.cli.watching import listening
 from services.publishing import EventPublisher, new_id
 from services.settings import Settings
 
 CONNECT_S = 5.0
-QUIET_S = 30.0
 SOURCE = "/tipstream/cli"
 
 
@@ -90,29 +88,11 @@ async def _watch(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("waiting for the worker", total=None)
-        heard = bus.listen(erasure_subject(erasure_id))
-        report = asyncio.ensure_future(anext(heard))
-        try:
+        async with listening(bus, erasure_subject(erasure_id)) as heard:
             await publisher.publish_signed(event, actor=actor, event_id=erasure_id, timeout=CONNECT_S)
             while True:
-                told: dict[str, Any] = orjson.loads((await _within(report))[1])
+                _, told = await heard.report()
                 if told["phase"] == "completed":
                     return told
                 description = f"{told['projection']}: {told['phase']}".removeprefix(": ")
                 progress.update(task, description=description, completed=told["events"], total=told["total"] or None)
-                report = asyncio.ensure_future(anext(heard))
-        finally:
-            # A generator that is being waited for cannot be closed.
-            report.cancel()
-            await asyncio.gather(report, return_exceptions=True)
-            await heard.aclose()
-
-
-async def _within(report: asyncio.Future[tuple[str, bytes]]) -> tuple[str, bytes]:
-    try:
-        return await asyncio.wait_for(report, QUIET_S)
-    except TimeoutError:
-        raise NoAnswer(
-            "no worker reports progress: is `tipstream up` (or `tipstream replayer`) running? "
-            "The request stands in the log and is carried out when one starts."
-        ) from None

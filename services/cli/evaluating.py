@@ -3,7 +3,7 @@
 import asyncio
 import re
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from contracts.times import SECOND_US
-from projections.off_policy.report import Question, Report, evaluate_policy, numbers_of
-from projections.off_policy.walk import Span
 from services.bus.jetstream import JetStreamBus
 from services.cli.operations import CONNECT_S, BadOption
 from services.settings import Settings
+
+if TYPE_CHECKING:
+    from projections.off_policy.walk import Span
 
 LONGEST_DAYS = 3660
 
@@ -43,6 +44,9 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Say what a policy would have earned a decision, with 95 % intervals; exit 1 when the log cannot answer."""
+    # Scoring takes half a second to import, which no other command should wait for.
+    from projections.off_policy.report import Question, Report, evaluate_policy, numbers_of
+
     question = Question(policy, numbers_of(params) if params else None, _span(window, young))
 
     async def run() -> Report:
@@ -73,7 +77,9 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _span(window: str | None, young: bool) -> Span:
+def _span(window: str | None, young: bool) -> "Span":
+    from projections.off_policy.walk import Span
+
     if window is None:
         return Span(young=young)
     if re.fullmatch(r"\d{1,5}d", window) and 1 <= int(window[:-1]) <= LONGEST_DAYS:

@@ -17,14 +17,13 @@ from contracts.times import parse_time
 from projections.replay import EVERY_PROJECTION, Plan, last_seq_of, plan_replay, progress_subject
 from projections.statement import ask_sql
 from services.bootstrap import load_signer
-from services.bus.errors import NoAnswer
 from services.bus.jetstream import JetStreamBus
 from services.cli.rows import show_rows
+from services.cli.watching import listening
 from services.publishing import EventPublisher, new_id
 from services.settings import Settings
 
 CONNECT_S = 5.0
-QUIET_S = 30.0
 SOURCE = "/tipstream/cli"
 
 Projections = Annotated[
@@ -122,13 +121,10 @@ async def _watch(bus: JetStreamBus, settings: Settings, request: ReplayRequested
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
         task = progress.add_task("waiting for the replay worker", total=None, rate="")
-        heard = bus.listen(progress_subject("*"))
-        report = asyncio.ensure_future(anext(heard))
-        try:
+        async with listening(bus, progress_subject("*")) as heard:
             await publisher.publish_signed(request, actor=actor, timeout=CONNECT_S)
             while True:
-                subject, said = await _within(report)
-                told: dict[str, Any] = orjson.loads(said)
+                subject, told = await heard.report()
                 if subject != progress_subject(request.replay_id):
                     progress.update(task, description="waiting for another replay to end")
                 elif told["phase"] == "completed":
@@ -138,22 +134,6 @@ async def _watch(bus: JetStreamBus, settings: Settings, request: ReplayRequested
                     done, total, rate = told["events"], told["total"], f"{told['events_per_s']:,.0f} events/s"
                     description = f"{told['projection']}: {told['phase']}"
                     progress.update(task, description=description, completed=done, total=total, rate=rate)
-                report = asyncio.ensure_future(anext(heard))
-        finally:
-            # A generator that is being waited for cannot be closed.
-            report.cancel()
-            await asyncio.gather(report, return_exceptions=True)
-            await heard.aclose()
-
-
-async def _within(report: asyncio.Future[tuple[str, bytes]]) -> tuple[str, bytes]:
-    try:
-        return await asyncio.wait_for(report, QUIET_S)
-    except TimeoutError:
-        raise NoAnswer(
-            "no replay worker reports progress: is `tipstream up` (or `tipstream replayer`) running? "
-            "The request stands in the log and is carried out when one starts."
-        ) from None
 
 
 def _result_line(result: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from contracts.events.admin import PolicyEnabled
 from contracts.times import DAY_US, SECOND_US
-from ml.policies.kernel import warm_up
+from ml.policies.registry import warm_up
 from services.bootstrap import ensure_stream, load_signer
 from services.bus.jetstream import JetStreamBus
 from services.demo.history import SOURCE, History, Plan

@@ -7,9 +7,8 @@ from time import monotonic
 from typing import Any, Protocol
 
 from contracts.events.person import MAX_CANDIDATES
-from ml.policies.registry import POLICIES
 from services.publishing import new_id, now_us
-from services.recommender.assignment import assign
+from services.recommender.assignment import policy_for
 from services.recommender.context import context_of
 from services.recommender.errors import NotReady, Refused
 from services.recommender.recommendation import Recommendation, RecommendationRequest, RecommendedTip
@@ -25,6 +24,7 @@ class ReadSide(Protocol):
 
     def seq(self) -> int: ...
     def policies(self) -> Sequence[Row]: ...
+    def running(self) -> Sequence[Row]: ...
     def tips(self, active: bool | None = None) -> Sequence[Row]: ...
     def online_features(self, user_id: str) -> Sequence[Row]: ...
 
@@ -40,6 +40,7 @@ class Known:
     """What the read model holds for one recommendation."""
 
     policies: Sequence[Row]
+    running: Sequence[Row]
     tips: Sequence[Row]
     online_features: Sequence[Row]
 
@@ -63,7 +64,7 @@ class Recommender:
             "user_id": request.user_id,
             "context": context,
             "candidates": candidates,
-            "policy": assign(request.user_id, _weights(known.policies)),
+            "policy": policy_for(request.user_id, known.policies, known.running),
             "decision_id": request.decision_id or new_id(),
         }
         if request.min_seq is not None:
@@ -76,7 +77,8 @@ class Recommender:
 
     def _look(self, user_id: str) -> Known:
         read_side = self._read_side
-        return Known(read_side.policies(), read_side.tips(), read_side.online_features(user_id))
+        features = read_side.online_features(user_id)
+        return Known(read_side.policies(), read_side.running(), read_side.tips(), features)
 
     async def _reach(self, seq: int) -> None:
         """Wait a moment until signals, tips and policies up to `seq` are in the read model."""
@@ -85,15 +87,6 @@ class Recommender:
             if monotonic() > deadline:
                 raise NotReady(f"the read model stands at {at}, min_seq asks for {seq}")
             await asyncio.sleep(LOOK_AGAIN_S)
-
-
-def _weights(policies: Sequence[Row]) -> dict[str, float]:
-    """The live policies that this release knows, with their weights."""
-    return {
-        str(row["policy"]): float(row["weight"])
-        for row in policies
-        if row["standing"] == "live" and row["policy"] in POLICIES
-    }
 
 
 def _candidates(asked: Sequence[str] | None, tips: Sequence[Row]) -> list[str]:

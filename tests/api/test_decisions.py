@@ -160,6 +160,7 @@ async def test_one_decision_says_why(system: System) -> None:
         ("done", "pull"), ("not_helpful", "correction"),
     ]  # fmt: skip
     assert [(one["policy"], one["agreed"]) for one in why["shadows"]] == [("greedy", True)]
+    assert why["rule"].startswith("The highest score is shown. The bonus is alpha times")
     today = why["today"]
     assert (today["state_version"], today["standing"], today["left_out"]) == (5, "live", [])
     assert today["score"] == max(one["score_today"] for one in why["candidates"])

@@ -33,7 +33,7 @@ async def test_a_log_that_cannot_answer_says_why_and_is_asked_again_on_demand(do
     assert (first["state"] in ("waiting", "running"), first["report"], first["ended_at"]) == (True, None, None)
     kept = await done(door, "policy=greedy&params=epsilon=0.2")
     assert "0 decisions can be used" in kept["report"]["refusal"]
-    assert "greedy with alpha 0.5, lambda 1, epsilon 0.2" in kept["report"]["taken_as"]
+    assert "greedy with lambda 1, epsilon 0.2, gamma 1" in kept["report"]["taken_as"]
     again = await door.admin.get(f"{PATH}?policy=greedy&params=epsilon=0.2&again=true")
     assert again.json()["state"] in ("waiting", "running")
 
@@ -54,8 +54,8 @@ async def test_an_imported_policy_is_evaluated(door: Door, bus: JetStreamBus, tm
 
 async def test_what_cannot_be_asked_names_its_field(door: Door) -> None:
     for query, field in (
-        ("policy=linucb&params=beta=1", "params"), ("policy=linucb&params=alpha", "params"), ("days=0", "days"),
-        ("policy=linucb&params=epsilon=nan", "params"),
+        ("policy=linucb&params=beta=1", "params"), ("policy=linucb&params=alpha", "params"),
+        ("policy=linucb&params=epsilon=nan", "params"), ("policy=linucb&days=0", "days"), ("days=7", "policy"),
     ):  # fmt: skip
         refused = await door.admin.get(f"{PATH}?{query}")
         assert (refused.status_code, refused.json()["field"]) == (422, field), query

@@ -19,6 +19,7 @@ PLACES = {
     THE_REST: "stats/ada",
     "{replay_id}": "r",
     "{query_id}": "q",
+    "{experiment_id}": "e",
     "{seq}": "1",
     "{name}": "n",
     "{key_id}": "k",

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contracts.envelope import Message
+from ml.features.definitions import WELLBEING_V1
 from services.api.admin.reports import report
 from services.bus.errors import RequestFailed
 from tests.api.callers import System
@@ -35,6 +36,12 @@ async def test_rewards_and_data_quality_come_from_the_analytics_process(system: 
     assert (day["decisions"], day["missing_rate"] > 0, day["expected_source_days"]) == (4, True, 0)
     assert {row["feature_set"] for row in quality["missing"]} == {"wellbeing.v1"}
     assert (quality["stale"], quality["dead_letters"]) == ([], [])
+    assert await system.get("/api/admin/data-quality/drift?days=1") == [], "nothing happened the day before"
+    moved = await system.get("/api/admin/data-quality/drift?days=1&first_seq=1&last_seq=100000")
+    assert {row["name"] for row in moved} == set(WELLBEING_V1.names)
+    assert {(row["band"], row["psi"], row["reference_values"]) for row in moved} == {("stable", 0.0, 4)}
+    refused = await system.door.admin.get("/api/admin/data-quality/drift?first_seq=5&last_seq=4")
+    assert (refused.status_code, refused.json()["field"]) == (422, "last_seq")
     (tip, *_) = await system.get("/api/admin/reward-analytics/tips?source=ours")
     assert (tip["external"], tip["title"] is not None) == (False, True)
     categories = await system.get("/api/admin/reward-analytics/categories")

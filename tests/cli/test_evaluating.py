@@ -14,7 +14,7 @@ from tests.cli.test_events import refused
     [
         (["--policy", "nobody"], "policy 'nobody' is unknown: there are linucb, "),
         (["--policy", "linucb", "--params", "alpha"], "policy parameter 'alpha' must be a name and a number"),
-        (["--policy", "linucb", "--params", "beta=1"], "policy parameter 'beta' is unknown"),
+        (["--policy", "linucb", "--params", "beta=1"], "policy parameter 'beta' is not one of linucb's"),
         (["--policy", "linucb", "--params", "epsilon=2"], "policy parameter 'epsilon' must be a number from 0 to 1"),
         (["--policy", "linucb", "--window", "month"], "--window 'month' must be a number of days such as 30d"),
         (["--policy", "linucb", "--window", "0d"], "--window '0d' must be a number of days"),

@@ -29,4 +29,4 @@ def test_what_cannot_be_answered_is_said_on_the_page(admin: Visitor, console: Ru
     expect(page.get_by_text("This log cannot answer for this policy")).to_be_visible(timeout=90_000)
     expect(page.get_by_text("0 decisions can be used and at least 100 are needed", exact=False)).to_be_visible()
     page = admin.open("/admin/evaluation?policy=linucb&params=beta%3D1")
-    expect(page.get_by_text("policy parameter 'beta' is unknown", exact=False)).to_be_visible()
+    expect(page.get_by_text("policy parameter 'beta' is not one of linucb's", exact=False)).to_be_visible()

@@ -75,6 +75,53 @@ def test_the_next_decisions_avoid_a_policy_that_was_disabled(admin: Visitor) -> 
     expect(row).to_contain_text("live")
 
 
+def test_a_policy_is_asked_for_its_own_parameters_only(admin: Visitor) -> None:
+    page = admin.open("/admin/ops")
+    expect(page.get_by_label("alpha", exact=True)).to_be_visible()
+    expect(page.get_by_label("temperature", exact=True)).to_be_hidden()
+    choose(page, "Policy", "softmax")
+    choose(page, "Change", re.compile("^Shadow"))
+    expect(page.get_by_label("alpha", exact=True)).to_be_hidden()
+    page.get_by_label("temperature", exact=True).fill("0.25")
+    page.get_by_label("gamma", exact=True).fill("0.9")
+    page.get_by_role("button", name="Change…").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Parameters: temperature 0.25, gamma 0.9")
+    agree(page, "Shadow")
+    row = table(page, "Policies").get_by_role("row").filter(has_text="softmax")
+    expect(row).to_contain_text("shadow")
+    expect(row).to_contain_text("gamma 0.9")
+    choose(page, "Change", re.compile("^Disable"))
+    expect(page.get_by_label("temperature", exact=True)).to_be_hidden()
+    page.get_by_role("button", name="Change…").click()
+    agree(page, "Disable")
+    expect(row).to_contain_text("disabled")
+
+
+def test_a_policy_climbs_from_shadow_to_a_share_of_people(admin: Visitor) -> None:
+    page = admin.open("/admin/ops")
+    choose(page, "Policy", "softmax")
+    choose(page, "Change", re.compile("^Shadow"))
+    page.get_by_role("button", name="Change…").click()
+    agree(page, "Shadow", "a test of the ladder")
+    expect(table(page, "In shadow")).to_contain_text("softmax")
+    people = [f"ladder-{number}" for number in range(60)]
+    assert "softmax" not in {decides(admin.system, user) for user in people}
+    choose(page, "Change", re.compile("^Roll out"))
+    page.get_by_label("Share, %").fill("30")
+    page.get_by_role("button", name="Change…").click()
+    expect(page.get_by_role("dialog")).to_contain_text("softmax 30.0%")
+    page.get_by_role("dialog").get_by_role("button", name="Rollout").click()
+    expect(page.get_by_role("dialog")).to_contain_text("softmax has not shadowed for long enough")
+    agree(page, "Force", "a test that cannot wait")
+    row = table(page, "Policies").get_by_role("row").filter(has_text="softmax")
+    expect(row).to_contain_text("30.0%")
+    assert "softmax" in {decides(admin.system, user) for user in people}
+    choose(page, "Change", re.compile("^Disable"))
+    page.get_by_role("button", name="Change…").click()
+    agree(page, "Disable")
+    expect(row).to_contain_text("disabled")
+
+
 def test_a_replay_is_planned_followed_to_equal_digests_and_switched_back(admin: Visitor) -> None:
     page = admin.open("/admin/ops")
     page.get_by_label("Projections").click()

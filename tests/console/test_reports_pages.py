@@ -121,13 +121,24 @@ def test_a_bandit_is_reset_after_its_dry_run(admin: Visitor, console: RunningSys
     assert asked(console, f"/api/admin/experiments/users/{person}")["pulls"] == 0
 
 
-def test_everybodys_learning_is_shown_and_that_no_experiment_runs(admin: Visitor, console: RunningSystem) -> None:
+def test_everybodys_learning_is_shown(admin: Visitor, console: RunningSystem) -> None:
     page = admin.open("/admin/experiments")
     people = asked(console, "/api/admin/experiments/population")["figures"]["people"]
     expect(value(page, "People")).to_have_text(f"{people:,}")
-    expect(page.get_by_text("No experiment was started")).to_be_visible()
     page.get_by_role("button", name="Show Distribution of pulls as a table").click()
     expect(table(page, "Distribution of pulls")).to_be_visible()
+
+
+def test_drift_is_shown_with_its_band(admin: Visitor, console: RunningSystem) -> None:
+    today = datetime.now(UTC).date()
+    span = f"since={today - timedelta(days=1)}&until={today}"
+    moved = asked(console, f"/api/admin/data-quality/drift?{span}")
+    assert moved, "the history of the demo has decisions on each day"
+    page = admin.open(f"/admin/quality?{span}")
+    page.get_by_role("button", name="Show Drift as a table").click()
+    first = table(page, "Drift").locator("tbody tr").first
+    expect(first).to_contain_text(moved[0]["name"])
+    expect(first).to_contain_text(moved[0]["band"])
 
 
 def test_a_dead_letter_is_read_to_the_byte_and_skipped(admin: Visitor, console: RunningSystem) -> None:

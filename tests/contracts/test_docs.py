@@ -84,7 +84,9 @@ def view_columns(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str
         sink.close()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/events.md", "docs/tables.md", "docs/operations.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/events.md", "docs/tables.md", "docs/experiments.md", "docs/operations.md"]
+)
 def test_every_module_that_a_page_names_is_there(page: str) -> None:
     named = set(re.findall(r"`([\w/]+\.py)`", (DOCS.parent / page).read_text()))
     absent = [name for name in named if not any(DOCS.parent.glob(f"[cmps]*/**/{name.split('/')[-1]}"))]

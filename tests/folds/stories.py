@@ -90,7 +90,7 @@ def _signed(event: SignedEvent) -> Act:
 admin = st.one_of(
     st.builds(PolicyEnabled, policy=st.sampled_from(["a", "b"]), weight=st.sampled_from([0.25, 1.0])),
     st.builds(PolicyPromoted, policy=st.sampled_from(["a", "b"]), params=st.just({"alpha": 1.0})),
-    st.builds(PolicyShadowed, policy=st.sampled_from(["a", "b"])),
+    st.builds(PolicyShadowed, policy=st.sampled_from(["a", "b"]), params=st.sampled_from([{}, {"gamma": 0.75}])),
     st.builds(PolicyDisabled, policy=st.sampled_from(["a", "b"])),
     st.builds(TipPublished, tip_id=tips, title=tips, category=st.just("rest"), effort=st.just(1), minutes=st.just(5)),
     st.builds(TipRetired, tip_id=tips),

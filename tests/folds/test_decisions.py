@@ -31,6 +31,7 @@ def test_a_decision_s_row_says_what_was_logged(log: Log) -> None:
     assert log.row("candidate_lists", 1) == {
         "seq": 1, "decision_id": "d1", "user_id": "ann", "tip_ids": ["walk", "rest"], "means": [0.25, 0.5],
         "bonuses": [1.0, 2.0], "scores": [1.25, 2.5], "x": list(X),
+        "described": None,
     }  # fmt: skip
     assert log.row("feature_history", "ann", 0) == {
         "user_id": "ann", "slot": 0, "seq": 1, "decision_id": "d1", "tip_id": "rest", "feature_set": "wellbeing.v1",
@@ -43,6 +44,7 @@ def test_scores_of_candidates_that_the_caller_described_stand_beside_the_others(
     own = InlineCandidate(tip_id="own", features={"minutes": 5, "category": "rest"})
     log.scored(tip="own", candidates=["walk", own], score=[1.0, 2.0])  # type: ignore[list-item]
     assert log.row("candidate_lists", 1)["tip_ids"] == ["walk", "own"]
+    assert log.row("candidate_lists", 1)["described"] == '{"own":{"category":"rest","minutes":5.0}}'
     assert log.row("tip_scores", 1)["score"] == 2.0
 
 

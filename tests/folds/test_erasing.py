@@ -32,7 +32,9 @@ def left(log: Log, user: str, request: int, receipt: int) -> list[Recorded]:
             return False
         stale = recorded.subject.startswith("tips.scored") and recorded.seq < receipt
         body = orjson.loads(recorded.data) if stale else {}
-        again = recorded.seq < receipt and recorded.data == log.records[request - 1].data
+        asked = log.records[request - 1]
+        # A reset of the same person has the same body.
+        again = recorded.seq < receipt and (recorded.subject, recorded.data) == (asked.subject, asked.data)
         return recorded.seq <= request or again or (stale and not body["external"] and body["model_seq"] < request)
 
     return [recorded for recorded in log.records if not goes(recorded)]

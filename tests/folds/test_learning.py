@@ -60,7 +60,7 @@ def test_each_pull_is_added_in_the_order_of_the_stream(log: Log) -> None:
 def test_the_row_holds_the_bytes_of_the_sums(log: Log) -> None:
     log.scored()
     log.feedback("done")
-    row = log.row("bandit_stats", "ann", CURRENT)
+    row = log.row("bandit_stats", "ann", CURRENT, 1.0)
     assert (row["pulls"], row["cumulative_reward"], row["state_version"], row["reset_seq"]) == (1, 1.0, 1, 0)
     assert np.array_equal(np.frombuffer(row["s"]).reshape(16, 16), np.outer(X, X))
     assert np.array_equal(np.frombuffer(row["c"]), np.array(X))
@@ -113,20 +113,20 @@ def test_a_reset_forgets_and_counts_as_a_version(log: Log) -> None:
     log.feedback("done")
     log.reset()
     assert log.learned() == (2, 0, 0.0)
-    row = log.row("bandit_stats", "ann", CURRENT)
+    row = log.row("bandit_stats", "ann", CURRENT, 1.0)
     assert (row["pulls"], row["cumulative_reward"], row["state_version"], row["reset_seq"]) == (0, 0.0, 2, 3)
     assert not np.frombuffer(row["s"]).any()
     assert not np.frombuffer(row["c"]).any()
     log.scored()
     log.feedback("helpful")
     assert log.learned() == (3, 1, 0.5)
-    assert log.row("bandit_stats", "ann", CURRENT)["reset_seq"] == 3
+    assert log.row("bandit_stats", "ann", CURRENT, 1.0)["reset_seq"] == 3
 
 
 def test_the_reset_of_somebody_unknown_is_a_version_too(log: Log) -> None:
     log.reset("zoe")
     assert log.learned("zoe") == (1, 0, 0.0)
-    assert log.row("bandit_stats", "zoe", CURRENT)["state_version"] == 1
+    assert log.row("bandit_stats", "zoe", CURRENT, 1.0)["state_version"] == 1
 
 
 def test_feedback_on_a_decision_before_the_reset_is_stored_not_learned(log: Log) -> None:

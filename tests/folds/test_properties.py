@@ -179,7 +179,7 @@ def test_the_sums_are_those_of_the_tables(log: Log) -> None:
         version = effects["pull"] + effects["correction"] + sum(whom == user for whom, _ in resets)
         assert log.learned(user) == (version, pulls, total)
         if version:
-            row = log.row("bandit_stats", user, CURRENT)
+            row = log.row("bandit_stats", user, CURRENT, 1.0)
             assert (row["state_version"], row["pulls"], row["cumulative_reward"]) == (version, pulls, total)
             assert row["reset_seq"] == forgotten
             assert np.array_equal(np.frombuffer(row["s"]).reshape(16, 16), s)

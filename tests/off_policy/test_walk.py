@@ -72,6 +72,13 @@ def test_the_random_policy_weighs_each_reward_by_its_propensity(life: Life) -> N
     assert walk.earned.estimate() is None
 
 
+def test_the_same_log_gives_the_same_bytes(life: Life) -> None:
+    office, _, _ = life
+    one, other = (walked(office.log, OurPolicy("greedy", PolicyParams(epsilon=0.5))).evidence for _ in range(2))
+    assert evaluate(one) == evaluate(other)
+    assert one.robust.zz.tobytes() == other.robust.zz.tobytes()
+
+
 def test_a_decision_stored_late_is_judged_from_the_state_it_names() -> None:
     office = Office()
     office.learn(5)

@@ -28,7 +28,29 @@ def test_young_decisions_count_only_when_asked_for() -> None:
     office = life()
     office.append(office.decide("young"))
     office.log.feedback("done", "ann", "young")
-    assert len(gathered(office.log, young=True)) == len(gathered(office.log)) + 2
+    assert len(gathered(office.log, young=True)) == len(gathered(office.log)) + 1
+
+
+def test_nothing_is_fitted_on_a_matrix_that_is_not_the_scored_one() -> None:
+    office = life()
+    office.append(office.decide("another digest", x_digest="0" * 64))
+    office.append(office.decide("another catalog", catalog_seq=1))
+    office.append(office.decide("no moment", context={"now": "noon"}))
+    rows = gathered(office.log, young=True)
+    # The last one of `life` was made up as well.
+    assert (len(rows), rows.left_out) == (120, 4)
+
+
+def test_rows_hold_what_was_logged_of_the_tip_that_was_shown() -> None:
+    office = life(70)
+    logged = office.decide("d")
+    office.append(logged)
+    office.log.feedback("done", "ann", "d")
+    rows = gathered(office.log, young=True)
+    assert rows.x[-1].tolist() == logged.x
+    assert rows.propensity[-1] == logged.propensity
+    assert (rows.seq[-1], rows.occurred_us[-1]) == (office.log.seq - 1, logged.occurred_at)
+    assert (rows.reward[-1], rows.reacted[-1]) == (1.0, True)
 
 
 def test_whoever_is_erased_leaves_no_row() -> None:

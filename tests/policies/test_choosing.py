@@ -62,7 +62,7 @@ def test_the_same_decision_is_made_alike_each_time(policy: str, k: int) -> None:
         assert getattr(first, name).shape == (k,)
 
 
-@pytest.mark.parametrize("policy", ["linucb", "greedy"])
+@pytest.mark.parametrize("policy", ["linucb", "lints", "epsilon_greedy", "greedy"])
 def test_among_equals_the_first_is_chosen(policy: str) -> None:
     state = posterior(*sums(*observations(1, 30, 16)))
     x = np.ones((7, 16))
@@ -87,7 +87,9 @@ def test_over_many_decisions_each_candidate_is_shown_as_often_as_its_propensity_
 
 def test_an_unknown_policy_is_refused_with_those_there_are() -> None:
     state = posterior(np.zeros((2, 2)), np.zeros(2))
-    with pytest.raises(UnknownPolicy, match="'ucb1' is unknown; there are linucb, greedy, random"):
+    with pytest.raises(
+        UnknownPolicy, match="'ucb1' is unknown; there are linucb, lints, epsilon_greedy, softmax, greedy, random"
+    ):
         decide("ucb1", PolicyParams(), state, np.ones((1, 2)), "d")
 
 

@@ -16,8 +16,9 @@ from contracts.events.person import InlineCandidate, TipScored
 from ml.features.definitions import CURRENT
 from ml.policies.decision import CallRefused, Decider, ScoringCall
 from ml.policies.kernel import KERNEL
-from ml.policies.params import PolicyParams
+from ml.policies.params import TAKEN, PolicyParams
 from ml.policies.recompute import Finding, Recomputer
+from ml.policies.registry import POLICIES
 from projections.folds.learning import Sums
 from tests.folds.log import DECODER, Log
 from tests.policies.streams import steady
@@ -78,7 +79,7 @@ class Desk:
         """The event against the state as it stands."""
         state = self.log.state
         person = state.learning.people.get(event.user_id)
-        known = sums or (person.sums.get(CURRENT) if person else None)
+        known = sums or (person.at(CURRENT, event.params.get("gamma", 1.0)) if person else None)
         return Recomputer(state.catalog.at).check(event, known, state.policies.model(CURRENT, event.model_seq))
 
 
@@ -87,12 +88,32 @@ def desk() -> Desk:
     return Desk()
 
 
-@pytest.mark.parametrize("policy", ["linucb", "greedy", "random"])
+@pytest.mark.parametrize("policy", POLICIES)
 def test_a_decision_is_recomputed_bit_for_bit(desk: Desk, policy: str) -> None:
     desk.learn()
     event = desk.decide("d", policy=policy)
     assert event.state_version == 6
+    assert event.params.keys() == set(TAKEN[policy])
     assert desk.check(event) == Finding("identical")
+
+
+@pytest.mark.parametrize("policy", ["lints", "softmax"])
+def test_another_kernel_s_draw_may_differ_in_the_last_digits_only(desk: Desk, policy: str) -> None:
+    desk.learn()
+    for number in range(20):
+        event = desk.decide(f"e{number}", policy=policy)
+        scores = [score * (1 + 1e-13) for score in event.score]
+        theirs = event.model_copy(update={"kernel": "cholesky.v1/other", "score": scores})
+        assert desk.check(theirs) == Finding("close")
+        worst = min(range(len(scores)), key=scores.__getitem__)
+        if event.candidate_ids()[worst] != event.tip_id and not event.explored:
+            assert desk.check(theirs.model_copy(update={"tip_id": event.candidate_ids()[worst]})).differences
+
+
+def test_a_greedy_decision_that_logged_an_alpha_is_recomputed(desk: Desk) -> None:
+    """Every policy logged every parameter once."""
+    event = desk.decide("d", policy="greedy")
+    assert desk.check(event.model_copy(update={"params": event.params | {"alpha": 0.5}})) == Finding("identical")
 
 
 def test_the_first_decision_of_a_person_is_recomputed_from_no_sums(desk: Desk) -> None:
@@ -105,7 +126,7 @@ def test_a_decision_can_be_read_back(desk: Desk) -> None:
     event = desk.decide("d")
     assert event.candidate_ids() == list(TIPS)
     assert (event.kernel, event.feature_set, event.model_version) == (KERNEL, CURRENT, "none")
-    assert event.params == PolicyParams().logged()
+    assert event.params == PolicyParams().logged("linucb")
     assert event.catalog_seq == 4
     assert event.model_seq == desk.log.seq - 1
     assert event.stale_sources == ["ring"]
@@ -142,7 +163,7 @@ def test_a_promoted_model_counts_from_its_promotion_on(desk: Desk) -> None:
 def test_parameters_in_force_are_logged(desk: Desk) -> None:
     desk.log.admin(PolicyPromoted(policy="linucb", params={"alpha": 2.0, "epsilon": 0.5}))
     event = desk.decide("d")
-    assert (event.policy_version, event.params) == (1, {"alpha": 2.0, "lambda": 1.0, "epsilon": 0.5})
+    assert (event.policy_version, event.params) == (1, {"alpha": 2.0, "lambda": 1.0, "epsilon": 0.5, "gamma": 1.0})
     assert desk.check(event) == Finding("identical")
 
 

@@ -1,4 +1,4 @@
-"""A small system in this process, and another process that holds something for as long as a test runs."""
+"""A small system in this process, reports of a log by hand, and another process that holds something for a while."""
 
 import subprocess
 import sys
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from projections.sinks.duckdb import DuckdbSink
+from tests.projections.reported import Reported
 from tests.projections.small import SmallSystem
 
 
@@ -37,3 +39,11 @@ async def small(tmp_path: Path) -> AsyncIterator[SmallSystem]:
     await system.begin()
     yield system
     await system.bus.close()
+
+
+@pytest.fixture
+def reported(tmp_path: Path) -> Iterator[Reported]:
+    """A log by hand with its reports."""
+    sink = DuckdbSink(tmp_path / "reports.duckdb", {"threads": 1})
+    yield Reported(sink)
+    sink.close()

@@ -122,6 +122,25 @@ async def test_a_decision_from_before_a_window_closed_is_identical(office: Offic
     assert await finding(office, office.append(office.decide("last"))) == Finding("identical")
 
 
+async def test_a_policy_that_forgets_is_explained_to_the_bit(office: Office) -> None:
+    office.learn(2)
+    plain = office.append(office.decide("plain"))
+    office.log.admin(PolicyPromoted(policy="linucb", params={"gamma": 0.75}))
+    unfaded = office.append(office.decide("unfaded"))
+    office.learn(2)
+    late = office.decide("late")
+    office.log.feedback("not_helpful", "ann", office.log.state.attribution.recent["ann"][0])
+    now = office.decide("now")
+    assert office.log.state.learning.people["ann"].faded[CURRENT].keys() == {0.75}
+    assert (late.params["gamma"], late.state_version, now.state_version) == (0.75, 4, 5)
+    assert now.mean != late.mean
+    office.learn(1)
+    for seq in (plain, unfaded, office.append(late), office.append(now)):
+        assert await finding(office, seq) == Finding("identical")
+    changed = now.model_copy(update={"params": now.params | {"gamma": 1.0}})
+    assert (await finding(office, office.append(changed.model_copy(update={"decision_id": "other"})))).differences
+
+
 async def test_the_model_of_its_time_explains_a_decision(office: Office) -> None:
     office.learn(2)
     before = office.append(office.decide("before"))
@@ -173,6 +192,32 @@ async def test_what_the_model_would_make_of_it_today_is_what_the_scorer_would(sm
             assert (made.score, made.tip_id, made.state_version) == (now.score, now.tip_id, now.state_version)
             assert made.params["alpha"] == 1.5 != event.params["alpha"]
         model.close()
+
+
+class Folded:
+    """The read side as a log's tables have it."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def policies(self) -> list[dict[str, object]]:
+        return self._log.rows("policies")
+
+    def tips(self, active: bool | None = None) -> list[dict[str, object]]:
+        return self._log.rows("tips")
+
+    def sums(self, user_id: str) -> list[dict[str, object]]:
+        return [row for row in self._log.rows("bandit_stats") if row["user_id"] == user_id]
+
+
+def test_what_a_policy_that_forgets_would_make_of_it_today_is_what_the_scorer_would(office: Office) -> None:
+    office.learn(1)
+    office.log.admin(PolicyPromoted(policy="linucb", params={"gamma": 0.75}))
+    office.learn(3)
+    now = office.decide("now")
+    assert made_today(now, Folded(office.log), []).score == now.score
+    office.log.tables["bandit_stats"].pop(("ann", CURRENT, 0.75))
+    assert made_today(now, Folded(office.log), []).score != now.score
 
 
 async def test_a_tip_that_was_retired_is_not_chosen_today(small: SmallSystem) -> None:

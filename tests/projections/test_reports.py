@@ -1,48 +1,24 @@
 """Reports on small logs, against numbers worked out by hand; and what a report refuses to be asked."""
 
 import math
-from collections.abc import Iterator
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from contracts.events.admin import BanditReset
+from contracts.events.admin import Arm, BanditReset, ExperimentStarted, ExperimentStopped
 from contracts.events.catalog import TipPublished
 from contracts.times import DAY_US
+from ml.experiments.assignment import arm_of
 from projections.folds.tables import BANDIT_STATS
+from projections.reports.experiments import COUNTS, PRODUCTS, STEPS
 from projections.reports.learning import POINTS
 from projections.reports.registry import REPORTS, report_of
 from projections.reports.report import BadParameter, UnknownReport
-from projections.sinks.duckdb import DuckdbSink
-from tests.folds.log import Log
 from tests.projections.days import two_days
-from tests.projections.listed import folded, stream_of
+from tests.projections.reported import Reported
 
 DAY_1, DAY_2 = date(2026, 3, 1), date(2026, 3, 2)
-
-
-class Reported:
-    """A log and its reports."""
-
-    def __init__(self, sink: DuckdbSink) -> None:
-        self.sink = sink
-        self.log = Log()
-
-    async def rows(self, report_name: str, **parameters: Any) -> list[dict[str, Any]]:
-        """A report's rows, once the log is folded; parameters as JSON brings them."""
-        await folded(stream_of(self.log), self.sink)
-        report = report_of(report_name)
-        columns, rows = self.sink.report(report, report.bind(parameters), 1000)
-        return [dict(zip(columns, row, strict=True)) for row in rows]
-
-
-@pytest.fixture
-def reported(tmp_path: Path) -> Iterator[Reported]:
-    sink = DuckdbSink(tmp_path / "reports.duckdb", {"threads": 1})
-    yield Reported(sink)
-    sink.close()
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -281,3 +257,48 @@ def test_a_parameter_that_a_report_does_not_take_is_refused_by_name(given: dict[
 def test_an_unknown_report_is_refused_by_name() -> None:
     with pytest.raises(UnknownReport, match="there are daily_reactions"):
         report_of("daily_reactions) union (select 1")
+
+
+async def test_an_experiments_steps_add_up_its_people_as_they_stood_at_each_moment(reported: Reported) -> None:
+    log = reported.log
+    names = [f"p{number}" for number in range(100)]
+    arms: dict[int | None, list[str]] = {}
+    for name in names:
+        arms.setdefault(arm_of(name, "s", (1, 1), 0.3), []).append(name)
+    ann, bob, held = arms[0][0], arms[1][0], arms[None][0]
+    log.scored(ann, "earlier")
+    log.feedback("helpful", ann, "earlier")
+    log.wait(hours=1)
+    plan = [Arm(policy="linucb", weight=1), Arm(policy="greedy", weight=1)]
+    log.admin(ExperimentStarted(experiment_id="x", name="x", salt="s", arms=plan, holdback=0.3))
+    log.scored(ann, "a1")
+    log.feedback("done", ann, "a1")
+    log.scored(held, "h1")
+    log.scored(bob, "b1", policy="linucb")
+    log.wait(hours=20)
+    log.scored(ann, "a2")
+    log.feedback("dismissed", ann, "a2")
+    log.scored(ann, "a3")
+    log.wait(hours=20)
+    log.admin(ExperimentStopped(experiment_id="x"))
+    log.wait(hours=20)
+    log.scored(bob, "after", policy="greedy")
+    rows = await reported.rows("experiment_steps", experiment_id="x")
+    assert [len(rows), rows[0]["arm"], rows[STEPS]["arm"], rows[-1]["arm"]] == [3 * STEPS, None, "linucb", "greedy"]
+    assert [(row["place"], row["moment"]) for row in rows] == sorted((row["place"], row["moment"]) for row in rows)
+
+    def at(place: int, step: int) -> tuple[float, ...]:
+        """Counts of people and of strays, and what is counted of people, at a step of an arm."""
+        row = rows[place * STEPS + step - 1]
+        assert row["decisions_x_decisions"] >= row["decisions"] ** 2 / max(row["people"], 1)
+        return tuple(row[name] for name in ("people", "received", "strays", *COUNTS))
+
+    assert at(0, 1) == at(0, STEPS) == (1, 1, 0, 1, 0, 0, 0)
+    assert at(1, 1) == at(1, 20) == (1, 2, 0, 1, 1, 1, 0.5)
+    assert at(1, 21) == at(1, STEPS) == (1, 2, 0, 3, 0.75, 1, 0.5)
+    assert at(2, 1) == at(2, STEPS) == (1, 0, 1, 1, 0, 0, 0)
+    counted = {"decisions": 3, "reward": 0.75, "decisions_before": 1, "reward_before": 0.5}
+    assert {name: rows[2 * STEPS - 1][name] for name in PRODUCTS} == {
+        name: counted[one] * counted[other] for name, (one, other) in PRODUCTS.items()
+    }
+    assert await reported.rows("experiment_steps", experiment_id="unknown") == []

@@ -10,6 +10,7 @@ import pytest
 
 from contracts.events.admin import Arm, ExperimentStarted, ExperimentStopped
 from contracts.times import DAY_US, parse_time
+from ml.experiments.assignment import arm_of
 from projections.sinks.duckdb import DuckdbSink, UnknownView
 from projections.sinks.duckdb_views import VIEWS
 from tests.folds.log import Log
@@ -164,30 +165,68 @@ async def test_days_are_utc_days_of_when_it_happened(shown: Shown) -> None:
     assert [row["day"] for row in rows] == [DAY_1, DAY_1 - timedelta(days=1)]
 
 
-async def test_experiments_compare_their_arms_between_start_and_stop(shown: Shown) -> None:
+def starts(log: Log, experiment_id: str, *weights: float, salt: str = "s", holdback: float = 0.0) -> None:
+    arms = [Arm(policy=f"policy-{place}", weight=weight) for place, weight in enumerate(weights)]
+    log.admin(
+        ExperimentStarted(experiment_id=experiment_id, name=experiment_id, salt=salt, arms=arms, holdback=holdback)
+    )
+
+
+async def test_sql_assigns_people_to_the_arms_that_python_does(shown: Shown) -> None:
     log = shown.log
-    log.scored(decision_id="before")
-    arms = [Arm(policy="linucb", weight=1.0), Arm(policy="greedy", weight=1.0), Arm(policy="random", weight=1.0)]
+    people = [f"person {number}" for number in range(150)] + ["ä/b", "日本", "'", "\\", "x" * 100]
+    plans = {"a": ((1.0, 1.0), "s", 0.0), "b": ((0.1, 0.2, 0.7), "Ö'", 0.25), "c": ((3.0,), "s", 0.5)}
+    for experiment_id, (weights, salt, holdback) in plans.items():
+        starts(log, experiment_id, *weights, salt=salt, holdback=holdback)
+    for person in people:
+        log.scored(person)
+    await folded(stream_of(log), shown.sink)
+    columns, rows = shown.sink.view("experiment_people", 1000)
+    found = {row[:2]: row[columns.index("arm")] for row in rows}
+    for experiment_id, (weights, salt, holdback) in plans.items():
+        for person in people:
+            place = arm_of(person, salt, weights, holdback)
+            expected = None if place is None else f"policy-{place}"
+            assert found.pop((experiment_id, person)) == expected
+    assert not found
+
+
+def in_arm(place: int | None, count: int, holdback: float = 0.0) -> list[str]:
+    """The first people of an arm of an even split with the salt `s`."""
+    names = (f"p{number}" for number in range(1000))
+    found = [name for name in names if arm_of(name, "s", (1, 1), holdback) == place]
+    return found[:count]
+
+
+async def test_experiments_compare_the_people_assigned_to_their_arms_between_start_and_stop(shown: Shown) -> None:
+    log = shown.log
+    (ann, bob), (eve,), (held,) = in_arm(0, 2, 0.3), in_arm(1, 1, 0.3), in_arm(None, 1, 0.3)
+    log.scored(ann, "before")
+    log.feedback("helpful", ann, "before")
     log.wait(hours=1)
-    log.admin(ExperimentStarted(experiment_id="one", name="one", salt="s", arms=arms))
-    log.scored(decision_id="a")
-    log.scored(decision_id="b")
-    log.scored("bob", "c", policy="greedy")
-    log.scored("bob", "d", policy="other")
-    log.feedback("done", decision_id="a")
+    starts(log, "one", 1.0, 1.0, holdback=0.3)
+    log.scored(ann, "a", policy="policy-0")
+    log.scored(ann, "b", policy="other")
+    log.scored(bob, "c", policy="policy-0")
+    log.scored(held, "d", policy="policy-0")
+    log.scored(bob, "theirs", policy="policy-0", external=True)
+    log.feedback("done", ann, "a")
     log.wait(hours=1)
     log.admin(ExperimentStopped(experiment_id="one"))
     log.wait(hours=1)
-    log.scored("bob", "after", policy="greedy")
-    log.admin(ExperimentStarted(experiment_id="two", name="two", salt="s", arms=arms[:1]))
-    log.scored(decision_id="second")
-    names = ("experiment_id", "policy", "people", "decisions", "reacted", "reward_sum", "reward_per_decision")
+    log.scored(eve, "after", policy="policy-1")
+    names = ("policy", "people", "decisions", "reacted", "reward_sum", "reward_per_decision", "reward_per_reaction")
     assert [tuple(row[name] for name in names) for row in await shown.rows("experiment_compare")] == [
-        ("one", "greedy", 1, 1, 0, 0.0, 0.0),
-        ("one", "linucb", 1, 2, 1, 1.0, 0.5),
-        ("one", "random", 0, 0, 0, 0.0, None),
-        ("two", "linucb", 1, 1, 0, 0.0, 0.0),
+        ("policy-0", 2, 3, 1, 1.0, pytest.approx(1 / 3), 1.0),
+        ("policy-1", 0, 0, 0, 0.0, None, None),
     ]
+    names = ("user_id", "arm", "received", "decisions", "reward_per_decision", "decisions_before", "reward_before")
+    people = {row["user_id"]: tuple(row[name] for name in names) for row in await shown.rows("experiment_people")}
+    assert people == {
+        ann: (ann, "policy-0", "policy-0", 2, 0.5, 1, 0.5),
+        bob: (bob, "policy-0", "policy-0", 1, 0.0, 0, 0.0),
+        held: (held, None, "policy-0", 1, 0.0, 0, 0.0),
+    }
 
 
 async def test_every_view_answers_on_an_empty_log_and_says_what_it_is(shown: Shown) -> None:

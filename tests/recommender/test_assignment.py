@@ -1,8 +1,10 @@
 """Which live policy decides for whom."""
 
 from collections import Counter
+from typing import Any
 
-from services.recommender.assignment import FALLBACK, assign
+from ml.experiments.assignment import arm_of
+from services.recommender.assignment import FALLBACK, assign, policy_for
 
 PEOPLE = [f"person-{number}" for number in range(4000)]
 
@@ -44,3 +46,33 @@ def test_nobody_moves_when_the_code_changes() -> None:
         "*": "linucb",
         ">": "random",
     }
+
+
+def row(policy: str, standing: str, weight: float = 0.0) -> dict[str, Any]:
+    return {"policy": policy, "standing": standing, "weight": weight}
+
+
+def experiment(*policies: str, holdback: float = 0.0) -> dict[str, Any]:
+    arms = ", ".join(f'{{"policy": "{policy}", "weight": 1.0}}' for policy in policies)
+    return {"experiment_id": "x", "salt": "s", "arms": f"[{arms}]", "holdback": holdback}
+
+
+def test_a_running_experiment_decides_for_the_people_in_it_and_live_policies_for_those_held_back() -> None:
+    policies = [row("greedy", "shadow"), row("linucb", "live", 1.0), row("random", "live", 1.0)]
+    running = [experiment("greedy", "linucb", holdback=0.2)]
+    for person in PEOPLE[:300]:
+        place = arm_of(person, "s", (1, 1), 0.2)
+        live = assign(person, {"linucb": 1.0, "random": 1.0})
+        assert policy_for(person, policies, running) == (live if place is None else ["greedy", "linucb"][place])
+        assert policy_for(person, policies, []) == live
+
+
+def test_an_arm_that_is_disabled_or_unknown_touches_nobody_any_more() -> None:
+    policies = [row("greedy", "disabled"), row("linucb", "live", 1.0), row("of-a-later-release", "live", 5.0)]
+    for arm in ("greedy", "of-a-later-release", "never-named"):
+        assert {policy_for(person, policies, [experiment(arm)]) for person in PEOPLE[:50]} == {"linucb"}
+
+
+def test_of_two_that_run_the_one_that_started_first_decides() -> None:
+    policies = [row("greedy", "live", 1.0), row("random", "live", 1.0)]
+    assert policy_for("ada", policies, [experiment("greedy"), experiment("random")]) == "greedy"

@@ -5,7 +5,9 @@ from collections import Counter
 
 import pytest
 
+from ml.policies.params import TAKEN
 from ml.policies.recompute import Recomputer
+from ml.policies.registry import POLICIES
 from projections.folds.learning import Sums
 from projections.folds.projection import State, fold
 from services.bootstrap import open_decoder
@@ -54,9 +56,15 @@ async def test_propensities_are_the_shares_that_come_out(scorer: Running) -> Non
     assert 0 < sum(answer["tip_id"] != best for answer in answers) < 25
 
 
-async def test_every_policy_can_be_asked_by_name(scorer: Running) -> None:
-    for policy in ("linucb", "greedy", "random"):
-        assert (await scorer.score(policy=policy))["policy"] == policy
+async def test_every_policy_can_be_asked_by_name_and_is_recomputed_from_the_stream(scorer: Running) -> None:
+    await scorer.score()
+    seq = await scorer.feedback(action="helpful")
+    for policy in POLICIES:
+        answer = await scorer.score(policy=policy, candidates=TIPS[:6], min_seq=seq)
+        assert answer["policy"] == policy
+    logged = [event for _, event in await decisions_in(scorer.bus)][1:]
+    assert [event.params.keys() for event in logged] == [set(TAKEN[policy]) for policy in POLICIES]
+    assert await verdicts(scorer.bus) == ["identical"] * (1 + len(POLICIES))
 
 
 async def test_logged_decisions_recompute_to_the_same_bits(scorer: Running) -> None:

@@ -28,8 +28,8 @@ def publisher(settings: Settings, bus: JetStreamBus) -> EventPublisher:
 
 
 @asynccontextmanager
-async def shadowing(bus: JetStreamBus, publisher: EventPublisher) -> AsyncIterator[ShadowWorker]:
-    worker = ShadowWorker(bus, publisher, await open_decoder(bus))
+async def shadowing(bus: JetStreamBus) -> AsyncIterator[ShadowWorker]:
+    worker = ShadowWorker(bus, await open_decoder(bus))
     running = asyncio.create_task(worker.run())
     yield worker
     running.cancel()
@@ -63,7 +63,7 @@ async def test_what_is_decided_is_scored_along_from_when_a_policy_goes_into_shad
     scorer: Running, publisher: EventPublisher
 ) -> None:
     await scorer.score(decision_id="before")
-    async with shadowing(scorer.bus, publisher):
+    async with shadowing(scorer.bus):
         await shadow(publisher, "greedy")
         for number in range(5):
             await scorer.score(decision_id=f"d{number}")
@@ -88,9 +88,9 @@ async def test_each_is_scored_along_once_whenever_the_worker_is_away(
         for number in range(start, start + 20):
             await scorer.score(decision_id=f"d{number}")
         # Ended somewhere on the way; what it had sent by then is in the log.
-        async with shadowing(scorer.bus, publisher):
+        async with shadowing(scorer.bus):
             await until_shadowed(scorer.bus, 2 * start + 7)
-    async with shadowing(scorer.bus, publisher):
+    async with shadowing(scorer.bus):
         found = await until_shadowed(scorer.bus, 120)
     counts = Counter((one.policy, one.decision_id) for one in found)
     assert len(counts) == 120
@@ -98,7 +98,7 @@ async def test_each_is_scored_along_once_whenever_the_worker_is_away(
 
 
 async def test_it_says_how_far_it_is(scorer: Running, publisher: EventPublisher) -> None:
-    async with shadowing(scorer.bus, publisher) as worker:
+    async with shadowing(scorer.bus) as worker:
         assert orjson.loads(await worker.answer(b""))["seq"] is None
         await shadow(publisher, "greedy")
         await scorer.score(decision_id="d")

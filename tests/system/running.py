@@ -21,7 +21,7 @@ KEY, PASSWORD = "test-api-key", "test-admin-password"
 class RunningSystem:
     """`tipstream up` as a subprocess; every helper talks to it from outside, as its users do."""
 
-    def __init__(self, home: Path, *options: str, mlflow: Literal["on", "off"] = "off") -> None:
+    def __init__(self, home: Path, *options: str, mlflow: Literal["on", "off"] = "off", **variables: str) -> None:
         self.home = home
         self.options = options
         names = ("PORT", "SCORER_PORT", "NATS_PORT", "QUACK_PORT", "MLFLOW_PORT")
@@ -34,6 +34,7 @@ class RunningSystem:
             # It needs ten seconds of a processor to start: only where a test is about it.
             "TIPSTREAM_MLFLOW": mlflow,
             **{f"TIPSTREAM_{name}": str(port) for name, port in self.ports.items()},
+            **{f"TIPSTREAM_{name.upper()}": value for name, value in variables.items()},
         }
         self.api = httpx.Client(
             base_url=f"http://127.0.0.1:{self.ports['PORT']}",

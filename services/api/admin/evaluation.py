@@ -11,7 +11,7 @@ from contracts.times import format_time
 from ml.evaluation.estimate import Estimate
 from ml.evaluation.evaluation import Answer
 from ml.evaluation.overlap import Overlap
-from ml.policies.params import ParamsError, PolicyParams
+from ml.policies.params import ParamsError, check
 from ml.policies.registry import POLICIES
 from projections.off_policy.report import numbers_of
 from services.api.admin.rewards import EVERYTHING, of_window
@@ -62,7 +62,7 @@ Params = Annotated[list[str], Query(description="such as `alpha=0.3`; as the pol
 async def get_evaluation(
     parts: PartsOf,
     window: WindowOf,
-    policy: Annotated[Id, Query(description="one of ours, or one whose decisions were imported")] = "random",
+    policy: Annotated[Id, Query(description="one of ours, or one whose decisions were imported")],
     params: Params = [],  # noqa: B006
     young: Annotated[bool, Query(description="also decisions younger than 24 h")] = False,
     again: Annotated[bool, Query(description="evaluate anew, on the log as it is now")] = False,
@@ -98,7 +98,7 @@ def _arguments(policy: str, params: list[str], window: Window, young: bool) -> l
     arguments = ["--policy", policy]
     try:
         if policy in POLICIES:
-            PolicyParams.parse(numbers_of(params))
+            check(policy, numbers_of(params))
     except ParamsError as error:
         raise Problem.invalid([("params", str(error))]) from None
     for text in params:

@@ -18,6 +18,14 @@ from services.bus.errors import BusUnavailable, RequestFailed
 from services.problems import Problem
 
 
+class ShadowFirst(Problem):
+    """409: a policy may not decide for people yet; with `force` and a reason it may."""
+
+    def __init__(self, why: str) -> None:
+        detail = f"{why}. With `force` and a reason it can be done all the same; the reason stays in the log"
+        super().__init__(409, "A policy shadows before it decides for people", detail, field="policy")
+
+
 class Shadowed(BaseModel):
     """How far a policy in shadow is: what it has scored along since it went there, and what it needs to climb."""
 
@@ -71,7 +79,7 @@ async def check_climb(
     parts: Parts, policy: str, params: Mapping[str, float], *, force: bool, reason: str | None
 ) -> None:
     """See that a policy may decide for people: that it has shadowed for long enough with these parameters (none given:
-    as they were), is live with them, or was until a person took it back. Raises Problem 409, 503.
+    as they were), is live with them, or was until a person took it back. Raises ShadowFirst, Problem.
 
     Forcing it needs a reason, which stands in the log with the change.
     """
@@ -82,12 +90,12 @@ async def check_climb(
     row = next((row for row in await to_thread(policies, parts) if row["policy"] == policy), None)
     standing = row["standing"] if row is not None else "disabled"
     if row is not None and params and dict(params) != row["params"]:
-        raise _refused(f"{policy} is {standing} with other parameters: let it shadow with these first")
+        raise ShadowFirst(f"{policy} is {standing} with other parameters: let it shadow with these first")
     if standing == "disabled":
         # What the system itself took back, at a guardrail, proves itself again.
         if row is not None and row["changed_by"] != ACTOR and await to_thread(parts.read_model.was_live, policy):
             return
-        raise _refused(f"{policy} is disabled: let it shadow first, where it scores along and touches nobody")
+        raise ShadowFirst(f"{policy} is disabled: let it shadow first, where it scores along and touches nobody")
     if standing == "shadow":
         try:
             missing = next((one.missing for one in await shadowed(parts) if one.policy == policy), [])
@@ -95,9 +103,4 @@ async def check_climb(
             detail = f"whether {policy} has shadowed for long enough is not known at the moment: {problem}"
             raise Problem.unavailable(detail) from None
         if missing:
-            raise _refused(f"{policy} has not shadowed for long enough: it still needs {' and '.join(missing)}")
-
-
-def _refused(why: str) -> Problem:
-    detail = f"{why}. With `force` and a reason it can be done all the same; the reason stays in the log"
-    return Problem(409, "A policy shadows before it decides for people", detail, field="policy")
+            raise ShadowFirst(f"{policy} has not shadowed for long enough: it still needs {' and '.join(missing)}")

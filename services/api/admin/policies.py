@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from contracts.events.admin import Params, PolicyDisabled, PolicyEnabled, PolicyPromoted, PolicyShadowed
 from contracts.events.base import Name, Part, SignedEvent, Text
-from ml.policies.params import ParamsError, PolicyParams
+from ml.policies.params import ParamsError, check
 from ml.policies.registry import POLICIES
 from projections.folds.tables import POLICIES as TABLE
 from services.api.admin.actor import Operator
@@ -62,11 +62,11 @@ async def post_policy(change: PolicyChange, parts: PartsOf, actor: Operator) -> 
 
 
 async def change_policy(parts: Parts, change: PolicyChange, actor: str) -> Commanded:
-    """Publish the change. Raises Problem for a policy or parameter that this release does not know."""
+    """Publish the change. Raises Problem for a policy that is not known, or a parameter that it does not take."""
     if change.policy not in POLICIES:
         raise Problem.invalid([("policy", f"is unknown; there are {', '.join(sorted(POLICIES))}")])
     try:
-        PolicyParams.parse(change.params)
+        check(change.policy, change.params)
     except ParamsError as error:
         raise Problem.invalid([(f"params.{error.key}", error.problem)]) from None
     if change.action in ("enable", "rollout", "promote"):

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -11,6 +11,7 @@ from services.api.admin.dead_letters import reasons
 from services.api.admin.reports import Rows, report
 from services.api.admin.windows import Window, WindowOf
 from services.api.parts import Parts, PartsOf
+from services.problems import Problem
 
 router = APIRouter(prefix="/data-quality")
 
@@ -54,6 +55,25 @@ class SourceDay(BaseModel):
     stale_rate: float
 
 
+class Drift(BaseModel):
+    """How far a feature of chosen tips, or a signal, has moved: its population stability index against a reference.
+
+    `by_chance` is what it is on average when nothing has changed; `band` is `stable` below 0.1, `moderate` up to 0.25.
+    """
+
+    kind: Literal["feature", "signal"]
+    feature_set: str
+    name: str
+    psi: float
+    by_chance: float
+    band: Literal["stable", "moderate", "significant"]
+    bins: int
+    reference_values: int
+    window_values: int
+    reference_mean: float
+    window_mean: float
+
+
 class ReasonCount(BaseModel):
     """Dead letters of one reason; `open` ones were not skipped yet."""
 
@@ -80,6 +100,24 @@ async def get_data_quality(
 ) -> DataQuality:
     """Data quality by day."""
     return await data_quality(parts, window, limit)
+
+
+@router.get("/drift")
+async def get_drift(
+    parts: PartsOf,
+    window: WindowOf,
+    first_seq: Annotated[int | None, Query(ge=0, description="where the reference begins: a training window's")] = None,
+    last_seq: Annotated[int | None, Query(ge=0, description="where the reference ends, within it")] = None,
+) -> list[Drift]:
+    """Drift against decisions of the reference; without one, against the window of the same length just before."""
+    if first_seq is not None and last_seq is not None and last_seq < first_seq:
+        raise Problem.invalid([("last_seq", "is before first_seq")])
+    return [Drift.model_validate(row) for row in await drift(parts, window, first_seq, last_seq)]
+
+
+async def drift(parts: Parts, window: Window, first_seq: int | None = None, last_seq: int | None = None) -> Rows:
+    """The report `drift`, what moved most first. Raises BusUnavailable, RequestFailed."""
+    return await report(parts, "drift", first_seq=first_seq, last_seq=last_seq, **window.moments())
 
 
 async def data_quality(parts: Parts, window: Window, limit: int = 1000) -> DataQuality:

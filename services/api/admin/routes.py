@@ -11,6 +11,8 @@ from services.api.admin import (
     erasures,
     evaluation,
     events,
+    experiment_orders,
+    experiment_results,
     experiments,
     features,
     links,
@@ -59,6 +61,8 @@ for module in (
     evaluation,
     quality,
     experiments,
+    experiment_orders,
+    experiment_results,
     sql,
 ):
     router.include_router(module.router)

@@ -12,6 +12,7 @@ from ml.features.definitions import FEATURE_SETS
 from ml.features.origins import Mark, Reason, marks, origins
 from ml.features.vector import ContextError
 from ml.policies.recompute import TOLERANCE, Verdict
+from ml.policies.registry import RULES
 from projections.folds.tables import FEEDBACK, TIP_SCORES
 from services.api.admin.decisions import LoggedDecision
 from services.api.admin.grounds import MOST_EVENTS, Grounds, grounds
@@ -135,10 +136,14 @@ class Today(BaseModel):
 
 
 class Why(BaseModel):
-    """A decision and its grounds; `terms` are null when it was not made again, a `problem` says why a part is empty."""
+    """A decision and its grounds; `terms` are null when it was not made again, a `problem` says why a part is empty.
+
+    `rule` says how the policy chooses, and is empty for somebody else's.
+    """
 
     decision: LoggedDecision
     event_id: str
+    rule: str
     params: dict[str, float]
     feature_set: str
     model_version: str
@@ -179,6 +184,7 @@ def describe(found: Grounds, candidate: str | None = None) -> Why:
     return Why(
         decision=LoggedDecision.model_validate(present(TIP_SCORES, found.row)),
         event_id=found.row["event_id"],
+        rule="" if event.external else RULES.get(event.policy, ""),
         recomputation=_recomputation(found),
         terms=terms_of(found, event.tip_id if candidate is None else candidate),
         candidates=_candidates(found),

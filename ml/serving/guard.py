@@ -1,0 +1,168 @@
+"""Guardrails: a policy that came to decide for people is compared with the one before it, and taken back when it does
+worse. Part of `tipstream shadow`; what it does are signed events of the actor `system`."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import numpy as np
+
+from contracts.codec import Decoder
+from contracts.envelope import Entry
+from contracts.errors import TipstreamError
+from contracts.events.admin import PolicyDisabled, PolicyPromoted
+from contracts.events.base import SignedEvent
+from contracts.times import DAY_US, format_time
+from ml.experiments.guardrails import Calls, Limits, complaint
+from ml.experiments.people import Sample, Sums
+from projections.control import ask
+from projections.folds.projection import State, advance
+from services.bootstrap import ACTOR, Bus
+from services.publishing import EventPublisher
+from services.recommender.assignment import FALLBACK
+
+POLICY_EVENTS = "tips.admin.policy.>"
+LOOK_S = 5.0
+ANSWER_S = 10.0
+BEFORE_US = 30 * DAY_US
+"""How far back the policy before is looked at when it no longer decides."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Climb:
+    """A policy's way to people: since when, at which event, and who was live before with which weight."""
+
+    policy: str
+    since_us: int
+    seq: int
+    before: Mapping[str, float]
+
+    @property
+    def baseline(self) -> str:
+        """The policy that decided for most people before."""
+        return max(sorted(self.before), key=lambda name: self.before[name])
+
+
+@dataclass(slots=True)
+class Climbs:
+    """Who decides, and how each came to; folded from policy events."""
+
+    state: State = field(default_factory=State)
+    climbs: dict[str, Climb] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The live policies."""
+        return {policy.policy: policy.weight for policy in self.state.policies.live()}
+
+    def take(self, entry: Entry) -> None:
+        """Fold a policy event."""
+        before = self.weights
+        advance(self.state, entry)
+        for name in self.weights:
+            if name not in before:
+                self.climbs[name] = Climb(name, entry.occurred_us, entry.seq, before)
+
+    def watched(self) -> list[Climb]:
+        """The live policies that came after others. The fallback is for comparison, and is meant to do worse."""
+        live = [self.climbs[name] for name in sorted(self.weights) if name in self.climbs and name != FALLBACK]
+        return [climb for climb in live if climb.before and climb.before.keys() != {FALLBACK}]
+
+
+class Guard:
+    """Looks every few seconds while there is somebody to watch."""
+
+    def __init__(
+        self, bus: Bus, publisher: EventPublisher, decoder: Decoder, scorer: httpx.AsyncClient, limits: Limits
+    ) -> None:
+        self._bus, self._publisher, self._decoder = bus, publisher, decoder
+        self._scorer, self._limits = scorer, limits
+        self._climbs = Climbs()
+        self._calls: dict[str, tuple[int, Calls]] = {}
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        looking = asyncio.create_task(self._look_again(), name="look at the guardrails")
+        try:
+            async for batch in self._bus.read(0, subjects=[POLICY_EVENTS]):
+                for recorded in batch:
+                    item = self._decoder.decode(recorded)
+                    if isinstance(item, Entry):
+                        self._climbs.take(item)
+        finally:
+            looking.cancel()
+
+    async def _look_again(self) -> None:
+        said = ""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for climb in self._climbs.watched():
+                try:
+                    await self.look(climb)
+                except TipstreamError as problem:
+                    if str(problem) != said:
+                        said = str(problem)
+                        log.warning("the guardrails of %s cannot be looked at: %s", climb.policy, problem)
+
+    async def look(self, climb: Climb) -> None:
+        """Compare a policy with its baseline, and take it back if it has to be."""
+        baseline, weights = climb.baseline, self._climbs.weights
+        since = climb.since_us if baseline in weights else climb.since_us - BEFORE_US
+        found = await self._people([climb.policy, baseline], since, climb)
+        rewards, negatives = (_sample(found[baseline], found[climb.policy], name) for name in ("reward", "negative"))
+        why = complaint(rewards, negatives, await self._called(climb), self._limits)
+        if why is None:
+            return
+        reason = f"guardrail, beside {baseline}: {why}"
+        log.warning("%s is taken back: %s", climb.policy, reason)
+        event: SignedEvent = PolicyDisabled(policy=climb.policy, reason=reason)
+        if weights.keys() <= {climb.policy, FALLBACK}:
+            event = PolicyPromoted(policy=baseline, reason=f"{climb.policy} is taken back: {reason}")
+        # The same id for the same climb: whoever dies and looks again says it once.
+        await self._publisher.publish_signed(event, actor=ACTOR, event_id=f"guardrail-{climb.policy}-{climb.seq}")
+
+    async def _people(self, policies: list[str], since_us: int, climb: Climb) -> dict[str, dict[str, Any]]:
+        """Each policy's sums: the present one's since it decides, the other's since `since_us`."""
+        found = {policy: dict[str, Any]() for policy in policies}
+        for policy in policies:
+            moment = climb.since_us if policy == climb.policy else since_us
+            parameters = {"policies": [policy], "since": format_time(moment)}
+            answer = await ask(
+                self._bus, "analytics", "report", within=ANSWER_S, name="guardrail", parameters=parameters
+            )
+            for row in answer["rows"]:
+                found[policy] = dict(zip(answer["columns"], row, strict=True))
+        return found
+
+    async def _called(self, climb: Climb) -> Calls:
+        """The scorer's calls of a policy since its climb was first looked at; none while the scorer is away."""
+        try:
+            answer = (await self._scorer.get("/health", timeout=ANSWER_S)).json()
+        except (httpx.HTTPError, ValueError):
+            return Calls()
+        told = answer.get("policies", {}).get(climb.policy, {})
+        now = Calls(told.get("decided", 0), told.get("failed", 0))
+        seq, began = self._calls.get(climb.policy, (0, Calls()))
+        # A scorer that was started again counts from 0.
+        if seq != climb.seq or now.decided < began.decided or now.failed < began.failed:
+            began = Calls() if seq == climb.seq else now
+            self._calls[climb.policy] = (climb.seq, began)
+        return Calls(now.decided - began.decided, now.failed - began.failed)
+
+
+def _sample(before: Mapping[str, Any], now: Mapping[str, Any], name: str) -> Sample:
+    """What the people of both are measured by, shape (2,); `name` is what is counted of a person beside decisions."""
+    arms = (before, now)
+    total, products = np.zeros((4, 2)), np.zeros((4, 4, 2))
+    for place, arm in enumerate(arms):
+        total[:2, place] = arm.get("decisions", 0.0), arm.get(name, 0.0)
+        products[0, 0, place] = arm.get("decisions_x_decisions", 0.0)
+        products[0, 1, place] = products[1, 0, place] = arm.get(f"decisions_x_{name}", 0.0)
+        products[1, 1, place] = arm.get(f"{name}_x_{name}", 0.0)
+    people = np.array([float(arm.get("people", 0)) for arm in arms])
+    return Sums(people, total, products).sample()
