@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from contracts.errors import TipstreamError
@@ -21,7 +22,7 @@ API = "PREFECT_API_URL"
 
 
 class WorkshopClosed(TipstreamError):
-    """Prefect's API did not start in time; look at the message, and at HOME/pipelines/prefect."""
+    """Prefect is not there, or its API did not start; the message says which and what to do."""
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -49,6 +50,8 @@ def workshop(settings: Settings) -> Iterator[None]:
 
     Raises WorkshopClosed.
     """
+    if find_spec("prefect") is None:
+        raise WorkshopClosed("Prefect is not installed: `pip install 'tipstream[pipelines]'` brings it")
     settings.make_home()
     os.environ.update(environment(settings))
     if os.environ.get(API):
@@ -71,7 +74,7 @@ def _serving(listening: socket.socket) -> Iterator[None]:
     deadline = time.monotonic() + START_S
     while not server.started:
         if not thread.is_alive() or time.monotonic() > deadline:
-            raise WorkshopClosed("Prefect's API does not start")
+            raise WorkshopClosed(f"Prefect's API does not start; remove {os.environ['PREFECT_HOME']} and try again")
         time.sleep(LOOK_S)
     try:
         yield

@@ -140,15 +140,12 @@ def lacks(card: Card) -> list[str]:
 def markdown(card: Card) -> str:
     """The card for people; a section that is empty says so."""
     lines = [f"# {card.name}", "", card.purpose or "_No purpose is given._", ""]
-    lines += _table(
-        ("", ""),
-        [
-            ("digest", f"`{card.digest}`"),
-            ("features", card.feature_set),
-            ("code", f"`{card.code}`"),
-            ("seed", card.seed),
-        ],
-    )
+    lines += [
+        f"- digest `{card.digest}`",
+        f"- features {card.feature_set}",
+        f"- code `{card.code}`, seed {card.seed}",
+        "",
+    ]
     lines += ["## Data window", "", *_window(card.window)]
     lines += ["## Inputs", ""]
     lines += _table(("feature", "sources"), [(one.name, ", ".join(one.sources) or "–") for one in card.inputs])
@@ -157,8 +154,10 @@ def markdown(card: Card) -> str:
     lines += _table(
         ("check", "", "figures"), [(one.name, "passed" if one.passed else "FAILED", one.said) for one in card.checks]
     )
-    heads = ("held-out group", "decisions", "reactions", "error", "neutral", "earned", "would earn")
-    lines += _table(heads, [_group(one) for one in card.groups])
+    heads = ("held-out group", "reactions", "error with it", "without")
+    lines += _table(heads, [(one.label, f"{one.reactions:,}", *_errors(one)) for one in card.groups])
+    earned = [(one.label, f"{one.decisions:,}", shown(one.earned), shown(one.estimate)) for one in card.groups]
+    lines += _table(("held-out group", "decisions", "earned", "would earn"), earned)
     lines += ["## Limits", "", *(f"- {limit}" for limit in card.limits), ""]
     return "\n".join(lines)
 
@@ -201,9 +200,8 @@ def _offline(offline: Offline | None) -> list[str]:
     ]
 
 
-def _group(one: Group) -> tuple[object, ...]:
-    errors = ("–" if error is None else f"{error:.4f}" for error in (one.error, one.neutral_error))
-    return (one.label, f"{one.decisions:,}", f"{one.reactions:,}", *errors, shown(one.earned), shown(one.estimate))
+def _errors(group: Group) -> Iterable[str]:
+    return ("–" if error is None else f"{error:.4f}" for error in (group.error, group.neutral_error))
 
 
 def shown(figure: Figure | None) -> str:

@@ -117,6 +117,8 @@ class Registry:
         """One version by `name/version`. Raises NotRegistered."""
         name, _, number = identifier.rpartition("/")
         try:
+            if not name or not number.isdecimal():
+                raise NotRegistered("a version is called name/number")
             row = (await self._get("model-versions/get", name=name, version=number))["model_version"]
         except NotRegistered:
             raise NotRegistered(f"no version {identifier!r:.200} is registered") from None

@@ -111,7 +111,8 @@ async def test_people_erased_after_the_data_window_are_counted_when_the_card_is_
     for _ in range(2):
         found = (await system.door.admin.get("/api/admin/models/card", params={"version": version})).json()
         counts.append((found["erased_since"], found["lacks"], "Train again to un-learn" in found["text"]))
-        await command(system.door.app.state.parts, receipt, "system")
+        for _ in range(2):
+            await command(system.door.app.state.parts, receipt, "system")
         await system.folded()
     assert counts == [(0, [], False), (1, [], True)]
 
@@ -144,8 +145,9 @@ async def test_a_version_made_by_hand_has_no_card(system: System, mlflow: Mlflow
     refused = await system.door.admin.post("/api/admin/models/promote", json={"model_version": "by-hand/1"})
     assert refused.status_code == 409
     assert "has no model/card.json" in refused.json()["detail"]
-    unknown = await system.door.admin.post("/api/admin/models/promote", json={"model_version": "nobody/1"})
-    assert unknown.status_code == 404
+    for unknown in ("nobody/1", "nobody", "/1", "by-hand/one"):
+        answer = await system.door.admin.post("/api/admin/models/promote", json={"model_version": unknown})
+        assert (answer.status_code, answer.json()["field"]) == (404, "model_version")
 
 
 async def test_a_failed_check_is_promoted_only_with_force_and_a_reason(system: System, mlflow: MlflowServer) -> None:

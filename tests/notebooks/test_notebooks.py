@@ -1,6 +1,5 @@
 """The notebooks hold no outputs in git, and run top to bottom on a running demo through remote SQL."""
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -40,7 +39,8 @@ def key(demo: RunningSystem) -> str:
 
 def read(path: Path) -> nbformat.NotebookNode:
     """A notebook as it stands in git."""
-    return nbformat.from_dict(json.loads(path.read_text()))  # type: ignore[no-untyped-call,no-any-return]
+    notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    return notebook
 
 
 def test_there_are_two() -> None:
