@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
 
 from contracts.errors import TipstreamError
 from services.settings import Settings
@@ -67,8 +66,9 @@ def workshop(settings: Settings) -> Iterator[None]:
 @contextmanager
 def _serving(listening: socket.socket) -> Iterator[None]:
     import uvicorn
+    from prefect.server.api.server import create_app
 
-    server = uvicorn.Server(uvicorn.Config(_app(), log_level="critical"))
+    server = uvicorn.Server(uvicorn.Config(create_app(ephemeral=True), log_level="critical"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="prefect", daemon=True)
     thread.start()
     deadline = time.monotonic() + START_S
@@ -82,23 +82,6 @@ def _serving(listening: socket.socket) -> Iterator[None]:
         _drain()
         server.should_exit = True
         thread.join(START_S)
-
-
-def _app() -> Any:
-    import fastapi
-
-    plain = fastapi.Body
-
-    def body(*given: Any, min_items: int | None = None, max_items: int | None = None, **options: Any) -> Any:
-        return plain(*given, min_length=min_items, max_length=max_items, **options)
-
-    # FastAPI 0.151 has dropped the names that Prefect 3.8 gives these limits. Only its import needs them.
-    fastapi.Body = body
-    try:
-        from prefect.server.api.server import create_app
-    finally:
-        fastapi.Body = plain
-    return create_app(ephemeral=True)
 
 
 def _drain() -> None:
