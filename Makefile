@@ -24,7 +24,7 @@ run: .venv/run.stamp ## Start everything with simulated people; Ctrl-C ends it
 	@exec $(BIN)/tipstream up --demo
 
 test: .venv/dev.stamp ## Run all tests (PYTEST_ARGS="tests/bus -x" for some)
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope $(PYTEST_ARGS)
 
 lint: .venv/dev.stamp ## Check format, lint, types and import contracts
 	@echo "ruff format"; $(BIN)/ruff format --quiet --check --output-format concise . || { echo "mend with: $(BIN)/ruff format ."; exit 1; }
