@@ -18,6 +18,9 @@ START_LIMIT_S = 20.0
 MLFLOW_START_LIMIT_S = 300.0
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
     """A port of this machine that nobody listens on at the moment.
 
@@ -27,7 +30,9 @@ def free_port() -> int:
         port = random.SystemRandom().randrange(10_000, 32_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 class NatsServer:
