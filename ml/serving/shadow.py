@@ -34,7 +34,7 @@ from services.settings import Settings
 
 PROCESS = "shadow"
 SOURCE = "/tipstream/shadow"
-PAUSE_S = 0.5
+PAUSE_S = 0.1
 NICENESS = 10
 
 log = logging.getLogger(__name__)
