@@ -18,6 +18,7 @@ import pytest
 
 from tests.system.running import RunningSystem
 
+PAGE = 5_000
 ROUNDS = int(os.environ.get("TIPSTREAM_TEST_ROUNDS", "1"))
 VICTIMS = ("nats-server", "scorer", "projector", "api", "analytics", "query")
 ACTIONS = ("helpful", "done", "not_helpful", "snoozed", "dismissed")
@@ -129,6 +130,14 @@ def sqlite_rows(system: RunningSystem) -> dict[str, list[tuple[str, ...]]]:
 
 def quack_rows(system: RunningSystem) -> dict[str, list[tuple[str, ...]]]:
     return {
-        "feedback": [tuple(row) for row in system.sql("select event_id, decision_id from feedback")],
-        "tip_scores": [tuple(row) for row in system.sql("select decision_id from tip_scores")],
+        "feedback": all_of(system, "select event_id, decision_id from feedback order by all"),
+        "tip_scores": all_of(system, "select decision_id from tip_scores order by all"),
     }
+
+
+def all_of(system: RunningSystem, statement: str) -> list[tuple[str, ...]]:
+    """Every row of an ordered statement, in as many answers as its row limit makes of it."""
+    found: list[tuple[str, ...]] = []
+    while page := system.sql(f"{statement} limit {PAGE} offset {len(found)}"):
+        found += map(tuple, page)
+    return found
