@@ -7,9 +7,7 @@ when the worker starts, so a crash loses none.
 
 import asyncio
 import logging
-import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Literal
@@ -31,7 +29,7 @@ from projections.replay import Word, events_upto, last_seq_of, progress_subject,
 from projections.sinks.memory import MemorySink
 from projections.sinks.versions import Versions
 from services.bootstrap import Bus, ensure_stream, load_signer, open_decoder
-from services.bus.jetstream import JetStreamBus
+from services.process import run_on_bus, until_one_ends
 from services.publishing import EventPublisher
 from services.settings import Settings
 
@@ -220,17 +218,7 @@ class Replayer:
         """For ever: first what was left undone, then what comes; erasures beside it."""
         decoder = await ensure_stream(self._bus, self._settings)
         eraser = Eraser(self._bus, self._settings, self._publisher, self._working)
-        both = {
-            asyncio.create_task(self._replay(decoder), name="replays"),
-            asyncio.create_task(eraser.run(decoder), name="erasures"),
-        }
-        try:
-            ended, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            ended.pop().result()
-        finally:
-            for task in both:
-                task.cancel()
-            await asyncio.wait(both)
+        await until_one_ends(self._replay(decoder), eraser.run(decoder))
 
     async def _replay(self, decoder: Decoder) -> None:
         end = (await self._bus.info()).last_seq
@@ -268,22 +256,4 @@ class Replayer:
 
 def run_replayer(settings: Settings) -> None:
     """The process: until SIGTERM or SIGINT."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    settings.make_home()
-    asyncio.run(_until_stopped(settings))
-
-
-async def _until_stopped(settings: Settings) -> None:
-    serving = asyncio.create_task(_serve(settings), name="replayer")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
-    with suppress(asyncio.CancelledError):
-        await serving
-
-
-async def _serve(settings: Settings) -> None:
-    bus = await JetStreamBus.connect(settings.bus_url, name="tipstream replayer", timeout=None)
-    try:
-        await Replayer(bus, settings).run()
-    finally:
-        await bus.close()
+    run_on_bus(settings, "tipstream replayer", lambda bus: Replayer(bus, settings).run())

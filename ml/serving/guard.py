@@ -21,6 +21,7 @@ from ml.experiments.people import Sample, Sums
 from projections.control import ask
 from projections.folds.projection import State, advance
 from services.bootstrap import ACTOR, Bus
+from services.process import until_one_ends
 from services.publishing import EventPublisher
 from services.recommender.assignment import FALLBACK
 
@@ -87,15 +88,14 @@ class Guard:
 
     async def run(self) -> None:
         """Until cancelled."""
-        looking = asyncio.create_task(self._look_again(), name="look at the guardrails")
-        try:
-            async for batch in self._bus.read(0, subjects=[POLICY_EVENTS]):
-                for recorded in batch:
-                    item = self._decoder.decode(recorded)
-                    if isinstance(item, Entry):
-                        self._climbs.take(item)
-        finally:
-            looking.cancel()
+        await until_one_ends(self._follow(), self._look_again())
+
+    async def _follow(self) -> None:
+        async for batch in self._bus.read(0, subjects=[POLICY_EVENTS]):
+            for recorded in batch:
+                item = self._decoder.decode(recorded)
+                if isinstance(item, Entry):
+                    self._climbs.take(item)
 
     async def _look_again(self) -> None:
         said = ""
@@ -113,8 +113,8 @@ class Guard:
         """Compare a policy with its baseline, and take it back if it has to be."""
         baseline, weights = climb.baseline, self._climbs.weights
         since = climb.since_us if baseline in weights else climb.since_us - BEFORE_US
-        found = await self._people([climb.policy, baseline], since, climb)
-        rewards, negatives = (_sample(found[baseline], found[climb.policy], name) for name in ("reward", "negative"))
+        before, now = await self._people(baseline, since), await self._people(climb.policy, climb.since_us)
+        rewards, negatives = (_sample(before, now, name) for name in ("reward", "negative"))
         why = complaint(rewards, negatives, await self._called(climb), self._limits)
         if why is None:
             return
@@ -126,18 +126,11 @@ class Guard:
         # The same id for the same climb: whoever dies and looks again says it once.
         await self._publisher.publish_signed(event, actor=ACTOR, event_id=f"guardrail-{climb.policy}-{climb.seq}")
 
-    async def _people(self, policies: list[str], since_us: int, climb: Climb) -> dict[str, dict[str, Any]]:
-        """Each policy's sums: the present one's since it decides, the other's since `since_us`."""
-        found = {policy: dict[str, Any]() for policy in policies}
-        for policy in policies:
-            moment = climb.since_us if policy == climb.policy else since_us
-            parameters = {"policies": [policy], "since": format_time(moment)}
-            answer = await ask(
-                self._bus, "analytics", "report", within=ANSWER_S, name="guardrail", parameters=parameters
-            )
-            for row in answer["rows"]:
-                found[policy] = dict(zip(answer["columns"], row, strict=True))
-        return found
+    async def _people(self, policy: str, since_us: int) -> dict[str, Any]:
+        """The sums over a policy's people since a moment; empty when there are none."""
+        parameters = {"policy": policy, "since": format_time(since_us)}
+        answer = await ask(self._bus, "analytics", "report", within=ANSWER_S, name="guardrail", parameters=parameters)
+        return next((dict(zip(answer["columns"], row, strict=True)) for row in answer["rows"]), {})
 
     async def _called(self, climb: Climb) -> Calls:
         """The scorer's calls of a policy since its climb was first looked at; none while the scorer is away."""

@@ -6,11 +6,8 @@ decision.
 """
 
 import asyncio
-import logging
 import os
-import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -28,7 +25,7 @@ from projections.checkpoint import StreamState
 from projections.control import subject_of
 from projections.folds.projection import State, advance
 from services.bootstrap import Bus, ensure_stream, load_signer
-from services.bus.jetstream import JetStreamBus
+from services.process import run_on_bus, until_one_ends
 from services.publishing import EventPublisher
 from services.settings import Settings
 
@@ -36,8 +33,6 @@ PROCESS = "shadow"
 SOURCE = "/tipstream/shadow"
 PAUSE_S = 0.1
 NICENESS = 10
-
-log = logging.getLogger(__name__)
 
 
 class Log(Protocol):
@@ -135,26 +130,8 @@ class ShadowWorker:
 
 def run_shadow(settings: Settings) -> None:
     """The process: until SIGTERM or SIGINT. Raises TipstreamError."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     os.nice(NICENESS)
-    settings.make_home()
-    asyncio.run(_until_stopped(settings))
-
-
-async def _until_stopped(settings: Settings) -> None:
-    serving = asyncio.create_task(_connect_and_serve(settings), name="shadow")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
-    with suppress(asyncio.CancelledError):
-        await serving
-
-
-async def _connect_and_serve(settings: Settings) -> None:
-    bus = await JetStreamBus.connect(settings.bus_url, name="tipstream shadow", timeout=None)
-    try:
-        await serve(bus, settings)
-    finally:
-        await bus.close()
+    run_on_bus(settings, "tipstream shadow", lambda bus: serve(bus, settings))
 
 
 async def serve(bus: Bus, settings: Settings) -> None:
@@ -165,12 +142,4 @@ async def serve(bus: Bus, settings: Settings) -> None:
     await bus.respond(subject_of(PROCESS), worker.answer)
     limits = Limits(settings.guard_reward, settings.guard_negative, settings.guard_errors)
     async with httpx.AsyncClient(base_url=settings.scorer_base) as scorer:
-        guard = Guard(bus, publisher, decoder, scorer, limits)
-        both = {asyncio.create_task(worker.run(), name="shadows"), asyncio.create_task(guard.run(), name="guard")}
-        try:
-            ended, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            ended.pop().result()
-        finally:
-            for task in both:
-                task.cancel()
-            await asyncio.wait(both)
+        await until_one_ends(worker.run(), Guard(bus, publisher, decoder, scorer, limits).run())

@@ -1,4 +1,4 @@
-"""What a guardrail compares: how two policies' people reacted over a window, added up over people."""
+"""What a guardrail compares: how a policy's people reacted over a window, added up over people."""
 
 from projections.reports.report import Report
 from projections.reports.window import WINDOW, within
@@ -13,14 +13,14 @@ GUARDRAIL = Report(
     FROM (
         SELECT policy, user_id, count(*)::DOUBLE AS decisions, coalesce(sum(reward), 0.0) AS reward,
                count(*) FILTER (verdict = 'not_helpful' OR outcome = 'dismissed')::DOUBLE AS negative
-        FROM tip_scores WHERE NOT external AND list_contains($policies, policy) AND {within("occurred_at")}
+        FROM tip_scores WHERE NOT external AND policy = $policy AND {within("occurred_at")}
         GROUP BY policy, user_id
     ) GROUP BY policy
     """,
     order="policy",
-    comment="Sums over the people of each of these policies and of the products of what is counted of a person: "
+    comment="Sums over the people of a policy and of the products of what is counted of a person: "
     "decisions, reward, and decisions with a negative reaction (not helpful, dismissed).",
-    parameters={**WINDOW, "policies": list[str]},
+    parameters={**WINDOW, "policy": str},
 )
 
 REPORTS = (GUARDRAIL,)
