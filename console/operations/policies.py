@@ -18,7 +18,7 @@ from ml.policies.params import PARAMETERS, TAKEN
 from ml.policies.registry import POLICIES
 from services.api.admin.commands import Commanded, folded
 from services.api.admin.ladder import Shadowed, policies, shadowed
-from services.api.admin.policies import PolicyChange, change_policy
+from services.api.admin.policies import PolicyChange, change_policy, scaled
 from services.bus.errors import BusUnavailable, RequestFailed
 from services.recommender.assignment import FALLBACK
 
@@ -167,8 +167,8 @@ def consequence(rows: list[dict[str, Any]], change: PolicyChange) -> str:
         others = {
             name: row["weight"] for name, row in after.items() if row["standing"] == "live" and row is not changed
         }
-        for name, weight in others.items():
-            after[name]["weight"] = weight * (1 - change.share) / sum(others.values())
+        for name, left in scaled(others, change.share).items() if others else ():
+            after[name]["weight"] = left
     standing = {"shadow": "shadow", "disable": "disabled"}.get(change.action, "live")
     weight = {"enable": change.weight, "promote": 1.0, "rollout": change.share}.get(change.action, 0.0)
     changed |= {"standing": standing, "weight": weight}

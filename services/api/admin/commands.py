@@ -28,6 +28,16 @@ class Reason(Part):
     reason: Text | None = Field(default=None, description="kept in the history of admin actions")
 
 
+FORCIBLE = "With `force` and a reason it can be done all the same; the reason stays in the log"
+
+
+def forced(reason: str | None) -> str:
+    """The reason of what is forced, as the log has it. Raises Problem when none is given."""
+    if not (reason or "").strip():
+        raise Problem.invalid([("reason", "is needed where something is forced; it is kept in the log")])
+    return f"forced: {reason}"
+
+
 async def command(parts: Parts, event: SignedEvent, actor: str, *, event_id: str | None = None) -> Commanded:
     """Sign and publish. Raises Problem 503 when the stream does not acknowledge it in time."""
     try:

@@ -11,7 +11,7 @@ from contracts.events.base import Name, Part, Text
 from ml.experiments.assignment import arm_of, shares
 from ml.policies.registry import POLICIES
 from services.api.admin.actor import Operator
-from services.api.admin.commands import Commanded, Reason, command, folded
+from services.api.admin.commands import Commanded, Reason, command, folded, forced
 from services.api.admin.ladder import check_climb
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
@@ -98,7 +98,7 @@ async def start_experiment(parts: Parts, order: ExperimentOrder, actor: str) -> 
         salt=order.salt or new_id(),
         arms=order.arms,
         holdback=order.holdback,
-        reason=f"forced: {order.reason}" if order.force else order.reason,
+        reason=forced(order.reason) if order.force else order.reason,
     )
     started = await command(parts, event, actor)
     # Whoever starts the next one is told of this one.

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from projections.folds.tables import POLICIES
+from services.api.admin.commands import FORCIBLE, forced
 from services.api.admin.reports import report
 from services.api.admin.rows import present
 from services.api.parts import Parts
@@ -22,8 +23,7 @@ class ShadowFirst(Problem):
     """409: a policy may not decide for people yet; with `force` and a reason it may."""
 
     def __init__(self, why: str) -> None:
-        detail = f"{why}. With `force` and a reason it can be done all the same; the reason stays in the log"
-        super().__init__(409, "A policy shadows before it decides for people", detail, field="policy")
+        super().__init__(409, "A policy shadows before it decides for people", f"{why}. {FORCIBLE}", field="policy")
 
 
 class Shadowed(BaseModel):
@@ -84,8 +84,7 @@ async def check_climb(
     Forcing it needs a reason, which stands in the log with the change.
     """
     if force:
-        if not (reason or "").strip():
-            raise Problem.invalid([("reason", "is needed to force a policy up the ladder; it is kept in the log")])
+        forced(reason)
         return
     row = next((row for row in await to_thread(policies, parts) if row["policy"] == policy), None)
     standing = row["standing"] if row is not None else "disabled"

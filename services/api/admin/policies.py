@@ -1,7 +1,7 @@
 """The policy registry: which policy decides, which scores along, and the commands that change it."""
 
 from asyncio import to_thread
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter
@@ -13,7 +13,7 @@ from ml.policies.params import ParamsError, check
 from ml.policies.registry import POLICIES
 from projections.folds.tables import POLICIES as TABLE
 from services.api.admin.actor import Operator
-from services.api.admin.commands import Commanded, command
+from services.api.admin.commands import Commanded, command, forced
 from services.api.admin.ladder import Shadowed, check_climb, policies, shadowed
 from services.api.admin.rows import row_model
 from services.api.parts import Parts, PartsOf
@@ -78,7 +78,7 @@ async def change_policy(parts: Parts, change: PolicyChange, actor: str) -> Comma
 
 async def _events(parts: Parts, change: PolicyChange) -> Sequence[SignedEvent]:
     """The change as events, at least one. Raises Problem when nobody is there to share people with."""
-    policy, reason = change.policy, f"forced: {change.reason}" if change.force else change.reason
+    policy, reason = change.policy, forced(change.reason) if change.force else change.reason
     match change.action:
         case "enable":
             return [PolicyEnabled(policy=policy, params=change.params, weight=change.weight, reason=reason)]
@@ -93,8 +93,16 @@ async def _events(parts: Parts, change: PolicyChange) -> Sequence[SignedEvent]:
     live.pop(policy, None)
     if not live:
         raise Problem(409, "Nobody to share with", "no other policy is live; promote this one", field="share")
-    left = (1 - change.share) / sum(live.values())
     return [
-        *(PolicyEnabled(policy=other, weight=weight * left, reason=reason) for other, weight in sorted(live.items())),
+        *(
+            PolicyEnabled(policy=other, weight=weight, reason=reason)
+            for other, weight in sorted(scaled(live, change.share).items())
+        ),
         PolicyEnabled(policy=policy, params=change.params, weight=change.share, reason=reason),
     ]
+
+
+def scaled(weights: Mapping[str, float], share: float) -> dict[str, float]:
+    """What is left of the weights of those that decide, at least one, once another has this share of all people."""
+    left = (1 - share) / sum(weights.values())
+    return {policy: weight * left for policy, weight in weights.items()}

@@ -16,7 +16,7 @@ from ml.registry.registry import CHAMPION, NotRegistered, Registry, RegistryAway
 from projections.folds.tables import ADMIN_ACTIONS
 from services.api.admin.actor import Operator
 from services.api.admin.cards import Story, story, told
-from services.api.admin.commands import Commanded, command, folded
+from services.api.admin.commands import FORCIBLE, Commanded, command, folded, forced
 from services.api.admin.rows import present
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
@@ -75,16 +75,13 @@ async def promote(parts: Parts, order: PromotionOrder, actor: str) -> Promoted:
     if card.failed:
         names = "; ".join(f"{check.name} ({check.said})" for check in card.failed)
         if not order.force:
-            detail = f"{names}. With `force` and a reason it can be done all the same; the reason stays in the log"
-            raise Problem(409, "Fairness checks failed", detail, field="model_version")
-        if not (order.reason or "").strip():
-            raise Problem.invalid([("reason", "is needed to promote against failed checks; it is kept in the log")])
+            raise Problem(409, "Fairness checks failed", f"{names}. {FORCIBLE}", field="model_version")
     event = ModelPromoted(
         model_version=version.id,
         feature_set=prior.feature_set,
         a0=prior.a0.tolist(),
         b0=prior.b0.tolist(),
-        reason=f"forced: {order.reason}" if card.failed else order.reason,
+        reason=forced(order.reason) if card.failed else order.reason,
     )
     done = await command(parts, event, actor)
     return Promoted(**done.model_dump(), model_version=version.id, note=await _follow(parts, version.id, done.seq))
