@@ -14,11 +14,11 @@ from ml.experiments.assignment import arm_of
 from ml.experiments.cuped import adjusted
 from ml.experiments.people import Floats, Sample, Sums
 from ml.experiments.sample_ratio import ALARM, sequential_p_value
+from projections.reports.window import Z
 
 REWARDS = np.array([-0.75, -0.25, 0.0, 0.5, 1.0, 1.5])
 KEEN, DULL = np.array([0.01, 0.02, 0.30, 0.22, 0.20, 0.25]), np.array([0.08, 0.22, 0.60, 0.06, 0.03, 0.01])
 KNOWN_BEFORE = 0.7
-Z = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)

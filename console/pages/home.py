@@ -14,6 +14,7 @@ from console.frame import Visit, page
 from console.moments import count, number, percent
 from console.pages.rewards import ACTIONS, COUNTS, REACTIONS, REWARDS
 from contracts.errors import TipstreamError
+from projections.reports.window import Z
 from services.api.admin.quality import quality_of
 from services.api.admin.rewards import of_window, random_estimate
 from services.api.admin.status import admin_health
@@ -124,7 +125,7 @@ def _lift(random: Row) -> str:
 def _random_row(random: Row) -> list[Row]:
     if random["estimate"] is None or random["stderr"] is None:
         return []
-    doubt = 1.959963984540054 * random["stderr"]
+    doubt = Z * random["stderr"]
     return [
         {
             "policy": "a random tip (estimated)", "reward_per_decision": random["estimate"],

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Self
 
-Z95 = 1.959963984540054
-"""The 97.5 % point of the normal distribution."""
+from projections.reports.window import Z
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Estimate:
     def of(cls, value: float, variance: float, decisions: int) -> Self:
         """From the variance of the estimate itself; what rounding makes negative is 0."""
         stderr = sqrt(max(variance, 0.0))
-        return cls(value, stderr, value - Z95 * stderr, value + Z95 * stderr, decisions)
+        return cls(value, stderr, value - Z * stderr, value + Z * stderr, decisions)
 
     @classmethod
     def mean(cls, first: float, second: float, n: int) -> Self:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.evaluation import estimators
-from ml.evaluation.estimate import Z95
 from ml.evaluation.evidence import FOLDS, Decisions, Evidence, EvidenceError
 from ml.evaluation.reward_model import cross_fitted, prediction_variance
+from projections.reports.window import Z
 from tests.evaluation.logs import alternating, chance, decisions, evidence
 
 # r, logged, target: weights 2, 1/2, 0, 4.
@@ -23,7 +23,7 @@ def test_ips_by_hand() -> None:
     found = estimators.ips(evidence(BY_HAND))
     assert found.value == -0.25
     assert found.stderr == pytest.approx(sqrt(Fraction(332, 16) / 12))
-    assert (found.low, found.high) == (found.value - Z95 * found.stderr, found.value + Z95 * found.stderr)
+    assert (found.low, found.high) == (found.value - Z * found.stderr, found.value + Z * found.stderr)
 
 
 def test_snips_by_hand() -> None:
