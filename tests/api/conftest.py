@@ -2,7 +2,7 @@
 other process's part running in this one (`system`)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
 import httpx
@@ -16,8 +16,19 @@ from projections.worker import serve
 from services.bus.jetstream import JetStreamBus
 from services.settings import Settings
 from tests.api.callers import Door, System, open_door, settings_for
-from tests.servers import NatsServer
+from tests.servers import MlflowServer, NatsServer
 from tests.waiting import until
+
+
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """One server for the module: starting it is what takes long."""
+    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 @pytest.fixture

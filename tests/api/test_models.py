@@ -1,6 +1,5 @@
 """Models on a real MLflow server: its UI under our address, artifacts through the gate, the list, and health."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,17 +16,6 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.timeout(400)
 API = "/admin/models/api/2.0/mlflow"
-
-
-@pytest.fixture(scope="module")
-def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """One server for the module: starting it is what takes long."""
-    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
-    try:
-        server.start()
-        yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture

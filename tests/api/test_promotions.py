@@ -1,7 +1,5 @@
 """Promoting a registered model and rolling back, through the real scorer and the real MLflow."""
 
-from collections.abc import Iterator
-
 import httpx
 import pytest
 
@@ -20,17 +18,6 @@ from tests.registry.cards import stored, whole
 from tests.servers import MlflowServer, NatsServer
 
 pytestmark = pytest.mark.timeout(400)
-
-
-@pytest.fixture(scope="module")
-def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    """One server for the module: starting it is what takes long."""
-    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
-    try:
-        server.start()
-        yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ from ml.policies.params import PolicyParams
 from projections.off_policy.targets import Frequencies, ImportedPolicy, OurPolicy, Target
 from projections.off_policy.walk import Span, Walk
 from tests.folds.log import DECODER, Log
-from tests.projections.office import TIPS, Office
+from tests.projections.office import REACTIONS, TIPS, Office
 
-ACTIONS = ("done", "not_helpful", None, "helpful", "dismissed")
 WORTH = {"done": 1.0, "not_helpful": -0.5, None: 0.0, "helpful": 0.5, "dismissed": -0.25}
 
 
@@ -28,20 +27,10 @@ def walked(log: Log, target: Target, span: Span | None = None) -> Walk:
 
 def lived(decisions: int = 150, params: dict[str, float] | None = None) -> tuple[Office, list[TipScored], list[float]]:
     """An office after so many decisions, an hour apart, and two quiet days; each decision with its reward."""
-    office, made, rewards = Office(), [], []
+    office = Office()
     office.log.admin(PolicyPromoted(policy="linucb", params=params or {}, reason="test"))
-    for number in range(decisions):
-        office.log.wait(hours=1)
-        decision = office.decide(f"d{number}")
-        office.append(decision)
-        action = ACTIONS[number % len(ACTIONS)]
-        if action is not None:
-            office.log.feedback(action, "ann", decision.decision_id)  # type: ignore[arg-type]
-        made.append(decision)
-        rewards.append(WORTH[action])
-    office.log.wait(days=2)
-    office.log.scored("bob", "last")
-    return office, made, rewards
+    made = office.live(decisions)
+    return office, made, [WORTH[REACTIONS[number % len(REACTIONS)]] for number in range(decisions)]
 
 
 @pytest.fixture(scope="module")

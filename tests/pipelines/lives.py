@@ -10,24 +10,14 @@ from ml.offline.decisions import offline_decisions
 from ml.pipelines.rows import Rows, rows_of
 from tests.folds.log import Log
 from tests.offline.served import tables_of
-from tests.projections.office import Office
-
-ACTIONS = ("done", "not_helpful", None, "helpful", "dismissed")
+from tests.projections.office import REACTIONS, Office
 
 
-def life(decisions: int = 120, worth: tuple[str | None, ...] = ACTIONS) -> Office:
+def life(decisions: int = 120, worth: tuple[str | None, ...] = REACTIONS) -> Office:
     """An office after so many decisions for ann, and two quiet days."""
     office = Office()
     office.log.admin(PolicyPromoted(policy="linucb", reason="test"))
-    for number in range(decisions):
-        office.log.wait(hours=1)
-        decision = office.decide(f"d{number}")
-        office.append(decision)
-        action = worth[number % len(worth)]
-        if action is not None:
-            office.log.feedback(action, "ann", decision.decision_id)  # type: ignore[arg-type]
-    office.log.wait(days=2)
-    office.log.scored("bob", "last")
+    office.live(decisions, worth)
     return office
 
 

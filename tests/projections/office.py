@@ -1,5 +1,6 @@
 """Decisions made over a log by hand, and logged when told: late, early, after a reset, or changed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from contracts.events.person import TipScored
@@ -7,6 +8,7 @@ from ml.policies.decision import Decider, ScoringCall
 from services.catalog.builtin import builtin_tips
 from tests.folds.log import Log
 
+REACTIONS = ("done", "not_helpful", None, "helpful", "dismissed")
 TIPS = [tip.tip_id for tip in builtin_tips()][:5]
 
 
@@ -30,6 +32,21 @@ class Office:
         """Log a decision; its sequence."""
         self.log.event(decision, event_id=decision.decision_id)
         return self.log.seq
+
+    def live(self, decisions: int, reactions: Sequence[str | None] = REACTIONS) -> list[TipScored]:
+        """Decisions for ann an hour apart, with reactions in turn, and two quiet days."""
+        made = []
+        for number in range(decisions):
+            self.log.wait(hours=1)
+            decision = self.decide(f"d{number}")
+            self.append(decision)
+            action = reactions[number % len(reactions)]
+            if action is not None:
+                self.log.feedback(action, "ann", decision.decision_id)  # type: ignore[arg-type]
+            made.append(decision)
+        self.log.wait(days=2)
+        self.log.scored("bob", "last")
+        return made
 
     def learn(self, pulls: int = 3) -> None:
         """Decisions with a reaction each."""
