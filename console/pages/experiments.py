@@ -15,10 +15,10 @@ from console.components.table import Column, Row
 from console.components.window import WindowBar
 from console.experiments.experiments import Experiments
 from console.experiments.outcome import Outcome
-from console.following import folded
 from console.frame import Visit, page
 from console.moments import count, moment, number
 from console.pages.rewards import COUNTS, REWARDS
+from services.api.admin.commands import folded
 from services.api.admin.experiments import Learned, learned, population
 from services.api.admin.users import reset, reset_plan, users
 from services.api.admin.windows import Window
@@ -205,6 +205,6 @@ class _Person:
             return
         await self._visit.check("operate")
         done = await reset(self._visit.parts, self._user, self._visit.actor)
-        await folded(self._visit, done.seq)
+        await folded(self._visit.parts, done.seq)
         await self.refresh()
         ui.notify(f"What was learned of {self._user} is forgotten.", type="positive")

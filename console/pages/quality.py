@@ -16,10 +16,10 @@ from console.components.panel import figure, figures, panel
 from console.components.plots import banded, daily_lines, heatmap
 from console.components.table import Column, Row, Table
 from console.components.window import WindowBar
-from console.following import folded
 from console.frame import Visit, page
 from console.moments import count, moment, percent
 from projections.reports.drift import MODERATE, SIGNIFICANT
+from services.api.admin.commands import folded
 from services.api.admin.dead_letters import dead_letters, reasons, skip
 from services.api.admin.quality import drift, quality_of
 from services.api.admin.windows import Window
@@ -209,7 +209,7 @@ class _Letters:
         if await confirm(f"Skip dead letter {seq}?", said, action="Skip"):
             await self._visit.check("operate")
             done = await skip(self._visit.parts, seq, self._visit.actor)
-            await folded(self._visit, done.seq)
+            await folded(self._visit.parts, done.seq)
             await self.refresh()
             ui.notify(f"Dead letter {seq} is skipped.", type="positive")
 

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 
 from contracts.envelope import Message
 from ml.features.definitions import WELLBEING_V1
+from services.api.admin.commands import folded
 from services.api.admin.reports import report
 from services.bus.errors import RequestFailed
 from tests.api.callers import System
@@ -102,6 +104,23 @@ async def test_what_was_learned_is_told_of_everybody_and_of_one_and_a_reset_forg
     assert (after["pulls"], after["cumulative_reward"], after["reset_seq"]) == (0, 0.0, done["seq"])
     assert len(after["curve"]) == 3
     assert (await system.post("/api/admin/users/a%2Fb/reset", dry_run=True))["unanswered"] == 0
+
+
+async def test_what_was_learned_is_never_older_than_the_read_model(system: System) -> None:
+    parts = system.door.app.state.parts
+    await system.post("/v1/recommendations", user_id="ann", decision_id="d")
+    await system.post("/v1/feedback", user_id="ann", action="helpful", decision_id="d")
+    done = await system.post("/api/admin/users/ann/reset")
+    assert await folded(parts, done["seq"])
+    waited_for: list[int] = []
+
+    async def noted(request: httpx.Request) -> None:
+        waited_for.append(int(request.url.params["min_seq"]))
+
+    # The scorer is behind the read model only now and then; that it was told what to wait for can be seen always.
+    parts.scorer.event_hooks = {"request": [noted]}
+    assert (await system.get("/api/admin/experiments/users/ann"))["reset_seq"] == done["seq"]
+    assert waited_for == [parts.read_model.seq()]
 
 
 async def test_dead_letters_are_counted_by_reason_and_read_by_reason(system: System) -> None:

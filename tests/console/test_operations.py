@@ -1,7 +1,7 @@
 """Operations, Users and Accounts in a browser: what may be changed is planned, confirmed, done, and seen at once."""
 
 import re
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -153,6 +153,8 @@ def test_anybody_is_found_whatever_their_id(admin: Visitor, user_id: str) -> Non
     seen(admin.system, user_id)
     page = admin.open("/admin/users")
     page.get_by_label("Search").fill(user_id)
+    # Before the search is through, the rows still change places under a click.
+    expect(page).to_have_url(f"/admin/users?{urlencode({'search': user_id})}")
     link = table(page, "People").get_by_role("link", name=user_id, exact=True)
     link.click()
     expect(page.get_by_label("User id")).to_have_text(user_id)

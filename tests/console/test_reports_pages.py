@@ -110,6 +110,7 @@ def test_a_bandit_is_reset_after_its_dry_run(admin: Visitor, console: RunningSys
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("forget 2 pulls with a cumulative reward of 1.50")
     dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_have_count(0)
     assert asked(console, f"/api/admin/experiments/users/{person}")["pulls"] == 2
 
     page.get_by_role("button", name="Reset …").click()

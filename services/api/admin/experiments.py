@@ -138,14 +138,18 @@ async def population(parts: Parts, window: Window) -> Population:
 
 
 async def learned(parts: Parts, user_id: str) -> Learned:
-    """What has been learned of one person. Raises Problem 503 without the scorer, BusUnavailable, RequestFailed."""
-    stats, curve = await asyncio.gather(_stats(parts, user_id), report(parts, "person_curve", user_id=user_id))
+    """What has been learned of one person, no older than the read model: who saw an event folded there sees it here.
+
+    Raises Problem 503 without the scorer or while it is behind, BusUnavailable, RequestFailed.
+    """
+    seq = await asyncio.to_thread(parts.read_model.seq)
+    stats, curve = await asyncio.gather(_stats(parts, user_id, seq), report(parts, "person_curve", user_id=user_id))
     return Learned.model_validate({**stats, "weights": _weights(stats), "curve": curve})
 
 
-async def _stats(parts: Parts, user_id: str) -> dict[str, Any]:
+async def _stats(parts: Parts, user_id: str, min_seq: int) -> dict[str, Any]:
     try:
-        answer = await parts.scorer.get(f"/stats/{in_path(user_id)}")
+        answer = await parts.scorer.get(f"/stats/{in_path(user_id)}", params={"min_seq": min_seq})
     except httpx.TransportError as problem:
         raise Problem.unavailable(f"the scorer does not answer ({type(problem).__name__})") from None
     if answer.status_code != 200:
