@@ -25,6 +25,7 @@ from ml.pipelines.watching import watched
 from ml.registry.card import Card, Check, Group
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
+from services.http_client import http_client
 from services.settings import Settings
 
 STEPS = ("features", "fit", "judge", "fairness", "card", "register", "shadow")
@@ -146,7 +147,7 @@ async def _log() -> AsyncIterator[tuple[JetStreamBus, Decoder]]:
 
 
 def _mlflow() -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=Settings().mlflow_base)
+    return http_client(Settings().mlflow_base)
 
 
 def _done(step: str, result: Any) -> Any:

@@ -2,10 +2,7 @@
 
 import asyncio
 import time
-from importlib.metadata import version
 from typing import Any
-
-import httpx
 
 from contracts.times import SECOND_US
 from ml.policies.kernel import KERNEL
@@ -21,6 +18,8 @@ from projections.sinks.versions import Versions
 from services.bootstrap import Bus, ensure_stream
 from services.bus.errors import BusUnavailable
 from services.bus.jetstream import JetStreamBus
+from services.http_client import http_client
+from services.releases import release
 from services.settings import Settings
 
 PROJECTION = "scorer"
@@ -39,7 +38,7 @@ class Scorer:
         self.delivery = Delivery(Outbox(settings.outbox_dir / "scorer.sqlite"))
         self.scoring = Scoring(self.folded, self.delivery, self.metrics)
         self.read_model = ReadModel(settings.home)
-        self.api = httpx.AsyncClient(base_url=settings.api_base, timeout=API_S)
+        self.api = http_client(settings.api_base, timeout=API_S)
         self.last_error: str | None = None
         outbox = self.delivery.outbox
         for name, description, value in (
@@ -107,7 +106,7 @@ class Scorer:
             "policies": self.metrics.by_policy,
             "kernel": KERNEL,
             "feature_set": folded.decider.feature_set.name if folded.owner is not None else None,
-            "release": version("tipstream"),
+            "release": release("tipstream"),
             "last_error": (projector.last_error if projector is not None else None)
             or self.last_error
             or self.delivery.last_error,

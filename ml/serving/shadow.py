@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Sequence
 from time import perf_counter
 from typing import Any, Protocol
 
-import httpx
 import orjson
 
 from contracts.codec import Decoder, encode
@@ -25,6 +24,7 @@ from projections.checkpoint import StreamState
 from projections.control import subject_of
 from projections.folds.projection import State, advance
 from services.bootstrap import Bus, ensure_stream, load_signer
+from services.http_client import http_client
 from services.process import run_on_bus, until_one_ends
 from services.publishing import EventPublisher
 from services.settings import Settings
@@ -141,5 +141,5 @@ async def serve(bus: Bus, settings: Settings) -> None:
     worker = ShadowWorker(bus, decoder)
     await bus.respond(subject_of(PROCESS), worker.answer)
     limits = Limits(settings.guard_reward, settings.guard_negative, settings.guard_errors)
-    async with httpx.AsyncClient(base_url=settings.scorer_base) as scorer:
+    async with http_client(settings.scorer_base) as scorer:
         await until_one_ends(worker.run(), Guard(bus, publisher, decoder, scorer, limits).run())

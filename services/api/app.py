@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from typing import Any
 
 import httpx
@@ -32,6 +31,7 @@ from services.http_server import http_server
 from services.keys import load_secrets
 from services.recommender.recommender import Recommender
 from services.recommender.scorer import ScorerClient, scorer_client
+from services.releases import release
 from services.settings import Settings
 
 
@@ -80,7 +80,7 @@ def create_app(
     app = FastAPIOffline(
         title="Tipstream",
         summary="One tip for one person at one moment, learned from what they did with it.",
-        version=version("tipstream"),
+        version=release("tipstream"),
         lifespan=lifespan,
     )
     app.state.secrets = load_secrets(settings)

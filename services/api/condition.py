@@ -6,7 +6,6 @@ import platform
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from time import monotonic
 from typing import Any, Literal
 
@@ -19,6 +18,7 @@ from services.api.control import ask
 from services.api.parts import Parts
 from services.bus.errors import BusUnavailable
 from services.publishing import now_us
+from services.releases import release
 
 State = Literal["up", "starting", "behind", "down"]
 Answer = dict[str, Any]
@@ -116,7 +116,7 @@ class Watch:
     def _api(self) -> Component:
         home = self._parts.settings.home
         disk = shutil.disk_usage(home) if home.exists() else None
-        versions = {"python": platform.python_version(), **{name: version(name) for name in RELEASES}}
+        versions = {"python": platform.python_version(), **{name: release(name) for name in RELEASES}}
         details: Answer = {"versions": versions, "uptime_s": round(monotonic() - self._began, 1)}
         if disk is not None:
             details["disk"] = {"free_bytes": disk.free, "total_bytes": disk.total}

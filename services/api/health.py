@@ -1,6 +1,5 @@
 """`GET /api/health`: open to all and without secrets; a key adds errors, checkpoints, rates, disk and versions."""
 
-from importlib.metadata import version
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -8,6 +7,7 @@ from pydantic import BaseModel
 
 from services.api.condition import Component, Condition, State, Watch
 from services.auth import caller_of
+from services.releases import release
 
 router = APIRouter(tags=["health"])
 
@@ -48,7 +48,7 @@ async def get_health(request: Request, response: Response) -> Health:
 def describe(condition: Condition, *, detailed: bool) -> Health:
     """The document of a look at all parts."""
     parts = {name: _component(part, detailed) for name, part in condition.components.items()}
-    return Health(status=condition.status, version=version("tipstream"), components=parts)
+    return Health(status=condition.status, version=release("tipstream"), components=parts)
 
 
 def _component(part: Component, detailed: bool) -> ComponentHealth:

@@ -19,6 +19,7 @@ from services.api.admin.actor import permitted, require
 from services.api.away_page import away_page
 from services.api.gate import READING
 from services.api.parts import PartsOf
+from services.http_client import http_client
 from services.paths import THE_REST
 from services.problems import RETRY_S, Problem
 
@@ -59,7 +60,7 @@ _TRICKS = re.compile(r"[\x00-\x1f\x7f\\;]|//")
 
 def mlflow_client(base_url: str, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
     """The client that all calls to MLflow share; close it at the end."""
-    return httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT, transport=transport, follow_redirects=False)
+    return http_client(base_url, timeout=TIMEOUT, transport=transport)
 
 
 @router.api_route(f"/{THE_REST}", methods=list(METHODS))

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import signal
 
-import httpx
 from numpy.random import PCG64, Generator, SeedSequence
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -20,6 +19,7 @@ from services.demo.past import has_past, publish_past
 from services.demo.people import people as crowd_of
 from services.demo.present import Present
 from services.demo.reactions import Shelf
+from services.http_client import http_client
 from services.keys import load_secrets
 from services.publishing import EventPublisher, now_us
 from services.settings import Settings
@@ -114,7 +114,7 @@ async def live(bus: JetStreamBus, settings: Settings, *, people: int, seed: int,
     chance = Generator(PCG64(SeedSequence([seed, _LIVE, now_us()])))
     headers = {"Authorization": f"Bearer {load_secrets(settings).api_key}"}
     base_url = f"http://127.0.0.1:{settings.port}"
-    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=10.0) as http:
+    async with http_client(base_url, headers=headers, timeout=10.0) as http:
         await Life(http, bus, crowd_of(seed, people), shelf, chance, rate=rate).run()
 
 

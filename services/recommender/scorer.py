@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from services.http_client import http_client
 from services.recommender.errors import NotReady, Refused, ScorerAway
 
 TIMEOUT = httpx.Timeout(10.0, connect=1.0)
@@ -14,7 +15,7 @@ LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepali
 def scorer_client(base_url: str, api_key: str, transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
     """The client that all calls to the scorer share; close it at the end."""
     headers = {"Authorization": f"Bearer {api_key}"}
-    return httpx.AsyncClient(base_url=base_url, headers=headers, timeout=TIMEOUT, limits=LIMITS, transport=transport)
+    return http_client(base_url, headers=headers, timeout=TIMEOUT, limits=LIMITS, transport=transport)
 
 
 class ScorerClient:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from services.http_client import http_client
 from services.keys import load_secrets
 from services.settings import Settings
 
@@ -18,8 +19,8 @@ QUIET_REFRESH_S = 15.0
 async def show_figures(settings: Settings, console: Console, stop: asyncio.Event) -> None:
     """Until `stop`: a line that refreshes itself on a terminal, an occasional line elsewhere (only when it changes)."""
     key = load_secrets(settings).api_key
-    async with httpx.AsyncClient(
-        base_url=f"http://{settings.host}:{settings.port}", headers={"Authorization": f"Bearer {key}"}, timeout=2.0
+    async with http_client(
+        f"http://{settings.host}:{settings.port}", headers={"Authorization": f"Bearer {key}"}, timeout=2.0
     ) as client:
         if console.is_terminal:
             with Live(console=console, refresh_per_second=4, transient=True) as live:

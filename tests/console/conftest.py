@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, StorageState, expect, sync_playwright
 
 from tests.console.visitors import Visitor, visitor
 from tests.system.running import RunningSystem
@@ -53,11 +53,18 @@ def console(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
     running.close()
 
 
-@pytest.fixture
-def admin(browser: Browser, console: RunningSystem) -> Iterator[Visitor]:
-    """The admin, logged in, in a window of 1440 by 900."""
+@pytest.fixture(scope="package")
+def session(browser: Browser, console: RunningSystem) -> StorageState:
+    """The admin's session, which no test may end."""
     with visitor(browser, console) as found:
         found.log_in()
+        return found.page.context.storage_state()
+
+
+@pytest.fixture
+def admin(browser: Browser, console: RunningSystem, session: StorageState) -> Iterator[Visitor]:
+    """The admin, logged in, in a window of 1440 by 900."""
+    with visitor(browser, console, session=session) as found:
         yield found
 
 

@@ -35,14 +35,16 @@ def test_the_socket_answers_only_who_may_see_a_page(console: RunningSystem) -> N
     assert console.admin.get(address).status_code == 200
 
 
-def test_logging_out_ends_the_session_for_every_window(admin: Visitor) -> None:
-    page = admin.open("/admin/health")
-    other = page.context.new_page()
-    other.goto("/admin/users")
-    page.get_by_role("button", name="Log out").click()
-    page.wait_for_url("**/login")
-    other.goto("/admin/users")
-    expect(other).to_have_url("/login?next=/admin/users")
+def test_logging_out_ends_the_session_for_every_window(browser: Browser, console: RunningSystem) -> None:
+    with visitor(browser, console) as leaving:
+        leaving.log_in()
+        page = leaving.open("/admin/health")
+        other = page.context.new_page()
+        other.goto("/admin/users")
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url("**/login")
+        other.goto("/admin/users")
+        expect(other).to_have_url("/login?next=/admin/users")
 
 
 def test_a_session_outlives_a_restart_of_the_api(admin: Visitor, console: RunningSystem) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import axe_playwright_python
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, StorageState
 
 from tests.system.running import PASSWORD, RunningSystem
 
@@ -67,11 +67,12 @@ def visitor(
     width: int = 1440,
     height: int = 900,
     scheme: Literal["light", "dark"] = "light",
+    session: StorageState | None = None,
 ) -> Iterator[Visitor]:
-    """A window; at its end nothing may have gone wrong on any page."""
+    """A window, logged in where a session is given; at its end nothing may have gone wrong on any page."""
     context = browser.new_context(
         base_url=str(system.api.base_url), viewport={"width": width, "height": height}, color_scheme=scheme,
-        accept_downloads=True,
+        accept_downloads=True, storage_state=session,
     )  # fmt: skip
     context.set_default_timeout(20_000)
     found = Visitor(context.new_page(), system)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 from typing import Any
 
 import duckdb
@@ -24,7 +25,7 @@ Start = Callable[[str], Worker]
 Said = tuple[str | None, str, str, str]
 """A statement in the log: actor, text, door and outcome."""
 
-every = pytest.mark.parametrize("projection", ["sqlite", "analytics", "query"])
+PROJECTIONS = ("sqlite", "analytics", "query")
 
 
 def busy_log(people: int, each: int) -> Log:
@@ -62,50 +63,44 @@ async def start(nats_server: NatsServer, bus: JetStreamBus) -> AsyncIterator[Sta
         worker.close()
 
 
-async def test_all_three_fold_the_same_stream_to_the_same_digests(bus: JetStreamBus, start: Start) -> None:
-    workers = [start(projection) for projection in ("sqlite", "analytics", "query")]
+async def test_killed_while_they_fold_all_three_count_every_event_once(bus: JetStreamBus, start: Start) -> None:
+    log, kills = busy_log(20, 60), 2
+    workers = [start(projection) for projection in PROJECTIONS]
     await asyncio.gather(*(worker.ask("status") for worker in workers))
-    last = await publish(bus, busy_log(5, 40))
-    words = {worker.projection: await worker.reach(last) for worker in workers}
-    for projection, word in words.items():
-        assert word["tables"] == await fresh(bus, projection, word["checkpoint"]["seq"])
+    victims = kills * workers
+    parts = [len(log.records) * part // len(victims) for part in range(len(victims) + 1)]
+    for worker, (since, upto) in zip(victims, pairwise(parts), strict=True):
+        before = (await worker.ask("status"))["seq"]
+        publishing = asyncio.create_task(publish(bus, log, since=since, upto=upto))
+        await worker.past(before + 1)
+        worker.kill()
+        worker.start()
+        last = await publishing
+    words = await same_digests(bus, workers, last)
     assert words["analytics"]["tables"] == words["query"]["tables"]
     both = words["sqlite"]["tables"].keys() & words["query"]["tables"].keys()
     assert all(words["sqlite"]["tables"][name] == words["query"]["tables"][name] for name in both)
     assert [worker.stop() for worker in workers] == [0, 0, 0], [worker.said() for worker in workers]
 
 
-@every
-async def test_killed_while_folding_it_counts_every_event_once(
-    bus: JetStreamBus, start: Start, projection: str
-) -> None:
-    log = busy_log(20, 60)
-    worker = start(projection)
-    await worker.ask("status")
-    publishing = asyncio.create_task(publish(bus, log))
-    for _ in range(4):
-        before = (await worker.ask("status"))["seq"]
-        await worker.reach(before + 200 if not publishing.done() else before)
-        worker.kill()
-        worker.start()
-    last = await publishing
-    word = await worker.reach(last)
-    assert word["tables"] == await fresh(bus, projection, word["checkpoint"]["seq"])
-    assert worker.stop() == 0
-
-
-@every
-async def test_a_server_that_comes_back_is_folded_on(
-    bus: JetStreamBus, nats_server: NatsServer, start: Start, projection: str
-) -> None:
+async def test_a_server_that_comes_back_is_folded_on(bus: JetStreamBus, nats_server: NatsServer, start: Start) -> None:
     log = busy_log(5, 20)
-    worker = start(projection)
-    await worker.reach(await publish(bus, log))
+    workers = [start(projection) for projection in PROJECTIONS]
+    last = await publish(bus, log)
+    for worker in workers:
+        await worker.past(last)
     nats_server.kill()
     nats_server.start()
     more = busy_log(5, 30)
-    word = await worker.reach(await publish(bus, more, since=log.seq))
-    assert word["tables"] == await fresh(bus, projection, word["checkpoint"]["seq"])
+    await same_digests(bus, workers, await publish(bus, more, since=log.seq))
+
+
+async def same_digests(bus: JetStreamBus, workers: list[Worker], last: int) -> dict[str, dict[str, Any]]:
+    """What each says once it has folded `last`, which is what folding afresh gives."""
+    words = {worker.projection: await worker.reach(last) for worker in workers}
+    for projection, word in words.items():
+        assert word["tables"] == await fresh(bus, projection, word["checkpoint"]["seq"])
+    return words
 
 
 async def test_all_read_models_deleted_are_folded_again_to_the_same(bus: JetStreamBus, start: Start) -> None:
@@ -123,7 +118,7 @@ async def test_all_read_models_deleted_are_folded_again_to_the_same(bus: JetStre
 async def test_the_read_model_follows_the_projector(bus: JetStreamBus, start: Start) -> None:
     worker = start("sqlite")
     last = await publish(bus, busy_log(3, 10))
-    await worker.reach(last)
+    await worker.past(last)
     model = ReadModel(worker.settings.home)
     assert model.seq() >= last
     assert model.counts()["decisions"] == 30
@@ -135,9 +130,11 @@ async def test_the_read_model_follows_the_projector(bus: JetStreamBus, start: St
 async def test_statements_are_answered_and_each_is_in_the_log_by_name(bus: JetStreamBus, start: Start) -> None:
     worker = start("query")
     last = await publish(bus, busy_log(3, 10))
-    await worker.reach(last)
+    await worker.past(last)
     answer = await worker.ask("sql", sql="SELECT count(*) AS n FROM tip_scores", actor="ada")
     assert (answer["columns"], answer["rows"]) == (["n"], [[30]])
+    with pytest.raises(duckdb.Error), attached(worker, "a token that is nobody's"):
+        pass
     refused = await worker.ask("sql", sql="DROP TABLE tip_scores", actor="eve")
     assert (refused["outcome"], "only SELECT" in refused["error"]) == ("refused", True)
     with attached(worker, key_of(worker, "zoe")) as remote:
@@ -156,13 +153,6 @@ async def test_statements_are_answered_and_each_is_in_the_log_by_name(bus: JetSt
     word = await worker.reach(end)
     assert word["tables"] == await fresh(bus, "query", word["checkpoint"]["seq"])
     assert worker.stop() == 0
-
-
-async def test_a_token_that_is_nobodys_is_refused(bus: JetStreamBus, start: Start) -> None:
-    worker = start("query")
-    await worker.ask("status")
-    with pytest.raises(duckdb.Error), attached(worker, "guessed"):
-        pass
 
 
 async def test_a_switch_of_the_query_projection_keeps_its_door(bus: JetStreamBus, start: Start) -> None:

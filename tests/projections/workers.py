@@ -84,12 +84,16 @@ class Worker:
             else:
                 return answer
 
-    async def reach(self, seq: int) -> dict[str, Any]:
-        """Its digest once it has folded `seq`."""
+    async def past(self, seq: int) -> None:
+        """Return once it has folded `seq`."""
         deadline = asyncio.get_running_loop().time() + 60
         while (await self.ask("status"))["seq"] < seq:
             assert asyncio.get_running_loop().time() < deadline, self.said()
             await asyncio.sleep(0.02)
+
+    async def reach(self, seq: int) -> dict[str, Any]:
+        """Its digest once it has folded `seq`."""
+        await self.past(seq)
         return await self.ask("digest")
 
     def said(self) -> str:
@@ -109,9 +113,9 @@ def settings_of(server: NatsServer) -> Settings:
     )
 
 
-async def publish(bus: JetStreamBus, log: Log, *, since: int = 0) -> int:
-    """Publish what a log holds after `since`, in order; the last sequence."""
-    records = log.records[since:]
+async def publish(bus: JetStreamBus, log: Log, *, since: int = 0, upto: int | None = None) -> int:
+    """Publish what a log holds after `since` up to `upto`, in order; the last sequence."""
+    records = log.records[since:upto]
     messages = [Message(record.subject, dict(record.headers), record.data) for record in records]
     return await bus.publish_batch(messages)
 
