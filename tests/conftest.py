@@ -12,17 +12,19 @@ from services.bus.memory import MemoryBus
 from tests.servers import NatsServer
 from tests.waiting import ManualClock
 
+TOUR = "tests/console/test_tour.py"
+"""Its demo is its own."""
+
 
 class ByServer(LoadScopeScheduling):  # type: ignore[misc]
-    """Keeps on one worker what shares a server: the tests of a module, and all of the console's, which share a demo.
+    """Keeps on one worker what shares a server: the tests of a module, and those of the console that share a demo.
 
     The marker xdist_group would say so too, but xdist 3.8 sets it where pytest 9.2 no longer looks.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.split("::")[0]
-        folder = module.rpartition("/")[0]
-        return folder if folder == "tests/console" else module
+        return "tests/console" if module.startswith("tests/console/") and module != TOUR else module
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServer:
