@@ -9,7 +9,14 @@ from contracts.events.person import MAX_CANDIDATES, InlineCandidate, TipScored
 from contracts.times import format_time, in_range, parse_time
 from ml.features.definitions import WELLBEING_V1
 from ml.features.feature_set import FeatureSet, TipAttributes
-from ml.features.vector import ContextError, ContextVector, FeatureError, read_context, tip_attributes_from
+from ml.features.vector import (
+    ContextError,
+    ContextVector,
+    FeatureError,
+    candidate_matrix,
+    read_context,
+    tip_attributes_from,
+)
 from ml.policies.kernel import KERNEL, Array
 from ml.policies.params import ParamsError, PolicyParams
 from ml.policies.registry import POLICIES
@@ -80,7 +87,8 @@ class Decider:
         person = state.learning.people.get(call.user_id)
         model = state.policies.model(self.feature_set.name)
         belief = self.posteriors.of(call.user_id, person, params, model)
-        scored = evaluate(context, slate.rows, belief, call.policy, params, call.decision_id)
+        matrix = candidate_matrix(slate.rows, context.factors)
+        scored = evaluate(matrix, belief, call.policy, params, call.decision_id)
         choice, x = scored.choice, scored.matrix[scored.choice.index].tolist()
         # Every value is right by construction; `test_a_decision_can_be_read_back` holds it to the contract.
         return TipScored.model_construct(

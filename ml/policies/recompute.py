@@ -14,7 +14,14 @@ from contracts.errors import TipstreamError
 from contracts.events.person import InlineCandidate, TipScored
 from ml.features.definitions import FEATURE_SETS
 from ml.features.feature_set import FeatureSet, TipAttributes
-from ml.features.vector import ContextError, ContextVector, FeatureError, read_context, tip_attributes_from
+from ml.features.vector import (
+    ContextError,
+    ContextVector,
+    FeatureError,
+    candidate_matrix,
+    read_context,
+    tip_attributes_from,
+)
 from ml.policies.choice import Choice
 from ml.policies.kernel import KERNEL, Array
 from ml.policies.params import ParamsError, PolicyParams
@@ -33,6 +40,14 @@ Verdict = Literal["identical", "close", "mismatched", "external"]
 
 class NotRecomputable(TipstreamError):
     """The log does not hold what this decision says it was made from; the message names what is missing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """What a decision was made from: the context as read, and the candidate matrix (k, d)."""
+
+    context: ContextVector
+    matrix: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,23 +84,31 @@ class Recomputer:
         self._tip_at = tip_at
         self._rows = {name: TipRows(feature_set) for name, feature_set in FEATURE_SETS.items()}
 
-    def recompute(self, event: TipScored, sums: Sums | None, model: Model | None) -> Recomputed:
-        """The decision again, from the person's sums at its `state_version` (None: there were none) and its model.
-
-        Raises NotRecomputable.
-        """
+    def shown(self, event: TipScored) -> Shown:
+        """What every policy would have decided from. Raises NotRecomputable."""
         feature_set = FEATURE_SETS.get(event.feature_set)
         if feature_set is None:
             raise NotRecomputable(f"feature_set {event.feature_set} is not known to this release")
         try:
             context = read_context(feature_set, event.context)
-            params = PolicyParams.parse(event.params)
             rows = self._rows[feature_set.name].of(self._tips(feature_set, event))
-            belief = believe(sums, params, model, feature_set.d)
-            scored = evaluate(context, rows, belief, event.policy, params, event.decision_id)
-        except (ContextError, ParamsError, FeatureError, SumsError, UnknownPolicy) as error:
+        except (ContextError, FeatureError) as error:
             raise NotRecomputable(str(error)) from error
-        return Recomputed(context, belief, scored, model.model_version if model else "none")
+        return Shown(context, candidate_matrix(rows, context.factors))
+
+    def recompute(self, event: TipScored, sums: Sums | None, model: Model | None) -> Recomputed:
+        """The decision again, from the person's sums at its `state_version` (None: there were none) and its model.
+
+        Raises NotRecomputable.
+        """
+        shown = self.shown(event)
+        try:
+            params = PolicyParams.parse(event.params)
+            belief = believe(sums, params, model, shown.matrix.shape[1])
+            scored = evaluate(shown.matrix, belief, event.policy, params, event.decision_id)
+        except (ParamsError, SumsError, UnknownPolicy) as error:
+            raise NotRecomputable(str(error)) from error
+        return Recomputed(shown.context, belief, scored, model.model_version if model else "none")
 
     def check(self, event: TipScored, sums: Sums | None, model: Model | None) -> Finding:
         """Recompute and compare; what cannot be recomputed is mismatched."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ml.features.feature_set import FeatureSet, TipAttributes
-from ml.features.vector import ContextVector, candidate_matrix, matrix_digest, tip_factors
+from ml.features.vector import matrix_digest, tip_factors
 from ml.policies.choice import Choice
 from ml.policies.kernel import Array
 from ml.policies.params import PolicyParams
@@ -32,11 +32,8 @@ class Scored:
     choice: Choice
 
 
-def evaluate(
-    context: ContextVector, rows: Array, belief: Posterior, policy: str, params: PolicyParams, decision_id: str
-) -> Scored:
-    """Score candidates with tip factors `rows` (k, d) and choose one; raises as `registry.decide`."""
-    matrix = candidate_matrix(rows, context.factors)
+def evaluate(matrix: Array, belief: Posterior, policy: str, params: PolicyParams, decision_id: str) -> Scored:
+    """Score the candidates of a matrix (k, d) and choose one; raises as `registry.decide`."""
     return Scored(matrix, matrix_digest(matrix), decide(policy, params, belief, matrix, decision_id))
 
 

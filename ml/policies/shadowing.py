@@ -11,8 +11,10 @@ from contracts.events.person import ShadowScored, TipScored
 from contracts.times import SECOND_US
 from ml.policies.kernel import KERNEL
 from ml.policies.params import ParamsError, PolicyParams
-from ml.policies.recompute import NotRecomputable, Recomputer
-from ml.policies.registry import POLICIES
+from ml.policies.posterior import Posterior, SumsError
+from ml.policies.recompute import NotRecomputable, Recomputer, Shown
+from ml.policies.registry import POLICIES, decide
+from ml.policies.scoring import believe
 from projections.folds.policies import PoliciesState, Policy
 from projections.folds.projection import State
 
@@ -38,35 +40,49 @@ class Shadowing:
 
         Draws come from the decision's id, so a shadow explores exactly when it would have, had it been live.
         """
-        if decision.external:
+        policies = [one for one in in_shadow(self._state.policies) if one.policy != decision.policy]
+        if decision.external or not policies:
             return
-        for policy in in_shadow(self._state.policies):
-            if policy.policy == decision.policy:
-                continue
+        began = self._clock()
+        try:
+            shown = self._recomputer.shown(decision)
+        except NotRecomputable as problem:
+            self.failures.update((policy.policy, str(problem)) for policy in policies)
+            return
+        read_s, beliefs = self._clock() - began, dict[tuple[float, float], Posterior]()
+        for policy in policies:
             try:
-                event = self._shadow(decision, policy)
-            except (NotRecomputable, ParamsError) as problem:
+                event = self._shadow(decision, shown, policy, beliefs, self._clock() - read_s)
+            except (SumsError, ParamsError) as problem:
                 self.failures[policy.policy] = str(problem)
             else:
                 self.failures.pop(policy.policy, None)
                 yield Shadow(shadow_id(policy.policy, decision.decision_id), event)
 
-    def _shadow(self, decision: TipScored, policy: Policy) -> ShadowScored:
-        began = self._clock()
+    def _shadow(
+        self,
+        decision: TipScored,
+        shown: Shown,
+        policy: Policy,
+        beliefs: dict[tuple[float, float], Posterior],
+        began: float,
+    ) -> ShadowScored:
+        """One policy's choice; `beliefs` are those of this decision by gamma and lambda, made when first needed."""
         person = self._state.learning.people.get(decision.user_id)
         params = PolicyParams.of(policy.policy, policy.params)
-        logged = params.logged(policy.policy)
-        asked = decision.model_copy(update={"policy": policy.policy, "params": logged})
-        sums = person.at(decision.feature_set, params.gamma) if person is not None else None
-        model = self._state.policies.model(decision.feature_set)
-        choice = self._recomputer.recompute(asked, sums, model).scored.choice
+        key = (params.gamma, params.lam)
+        if key not in beliefs:
+            sums = person.at(decision.feature_set, params.gamma) if person is not None else None
+            model = self._state.policies.model(decision.feature_set)
+            beliefs[key] = believe(sums, params, model, shown.matrix.shape[1])
+        choice = decide(policy.policy, params, beliefs[key], shown.matrix, decision.decision_id)
         ids = decision.candidate_ids()
         return ShadowScored(
             decision_id=decision.decision_id,
             user_id=decision.user_id,
             policy=policy.policy,
             policy_version=policy.version,
-            params=logged,
+            params=params.logged(policy.policy),
             kernel=KERNEL,
             state_version=person.version if person is not None else 0,
             tip_id=ids[choice.index],

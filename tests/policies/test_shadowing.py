@@ -48,7 +48,8 @@ def test_a_shadow_chooses_what_it_would_have_chosen_live(log: Log) -> None:
         assert shadow.agreed == (live.tip_id == decision.tip_id)
         assert shadow.chosen_propensity == pytest.approx(live.propensity if shadow.agreed else shadow.chosen_propensity)
         assert (shadow.policy, shadow.params["epsilon"], shadow.policy_version) == ("greedy", 0.3, 1)
-        assert (shadow.latency_us, shadow.occurred_at) == (250_000, decision.occurred_at)
+        # Reading the decision is one tick of the clock, choosing another.
+        assert (shadow.latency_us, shadow.occurred_at) == (500_000, decision.occurred_at)
         log.feedback("helpful", decision_id=decision.decision_id)
 
 
