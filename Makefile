@@ -9,8 +9,8 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 PYTEST_ARGS ?=
-# How many tests run at once: one more than processors, since many wait for servers that they start.
-WORKERS ?= 3
+# How many tests run at once; many start servers of their own, whose start takes the processors for itself.
+WORKERS ?= 2
 BENCH_ARGS ?=
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python` overrides it.

@@ -64,7 +64,8 @@ class ModelCard:
                 said = "; ".join(told.lacks)
                 notice(f"It cannot be promoted, as the card lacks: {said}", tone="warn", title="Incomplete card")
             if told.text:
-                ui.markdown(told.text).classes("models-card")
+                # Its tables may be wider than a phone: a stop for the keyboard, which scrolls it then.
+                ui.markdown(told.text).classes("models-card").props("tabindex=0")
             else:
                 empty("No card", "A version without a card can't be promoted.", icon="description")
 

@@ -105,9 +105,16 @@ class Connection:
         except (ConnectionClosedError, OutboundBufferLimitError):
             return False
         # nats-py swallows a cancellation that arrives while it flushes.
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            raise asyncio.CancelledError
+        _heed_cancelling(0)
         return True
+
+    async def request(self, subject: str, data: bytes, timeout: float) -> Msg:
+        """One request, once, for `timeout` seconds. Raises what nats-py raises."""
+        cancelling = _cancelling()
+        answer = await self.nc.request(subject, data, timeout=timeout)
+        # Before Python 3.12 nats-py's `wait_for` loses a cancellation that comes together with the answer.
+        _heed_cancelling(cancelling)
+        return answer
 
     async def ask(self, subject: str, data: bytes, timeout: float = TIMEOUT_S) -> Msg:
         """Repeat a harmless request until it is answered. Raises BusUnavailable after `timeout` seconds."""
@@ -116,7 +123,7 @@ class Connection:
         while (left := deadline - loop.time()) > 0:
             await self.wait_up(left)
             try:
-                return await self.nc.request(subject, data, timeout=min(ATTEMPT_S, left))
+                return await self.request(subject, data, min(ATTEMPT_S, left))
             except NoRespondersError:
                 self.last_error = f"no JetStream behind {subject}"
                 await asyncio.sleep(0.1)
@@ -167,6 +174,18 @@ class Connection:
     def _tell(self) -> None:
         for hook in list(self.on_change):
             hook()
+
+
+def _cancelling() -> int:
+    """How often this task has been asked to end."""
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
+
+
+def _heed_cancelling(before: int) -> None:
+    """Raises CancelledError when this task was asked to end since."""
+    if _cancelling() > before:
+        raise asyncio.CancelledError
 
 
 def _without_user(url: str) -> str:

@@ -49,7 +49,7 @@ class Core:
         deadline = loop.time() + timeout
         await self._link.wait_up(timeout)
         try:
-            msg = await self._link.nc.request(subject, data, timeout=max(deadline - loop.time(), 0.001))
+            msg = await self._link.request(subject, data, max(deadline - loop.time(), 0.001))
         except NoRespondersError:
             raise NoAnswer(f"nobody answers on {subject}; see whether the process that serves it runs") from None
         except (NatsTimeout, OutboundBufferLimitError):

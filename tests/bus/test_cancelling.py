@@ -34,3 +34,29 @@ async def test_a_reader_cancelled_as_a_message_arrives_ends(
     reading.cancel()
     await asyncio.wait({reading})
     assert ended, "the cancellation was lost"
+
+
+async def test_a_question_cancelled_as_its_answer_arrives_ends(
+    jetstream: JetStreamBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask_for_ever() -> None:
+        while True:
+            await jetstream.info()
+
+    class Cancelling(dict[str, asyncio.Future[Msg]]):
+        """What nats-py looks its waiting requests up in when an answer has come."""
+
+        def get(self, token: str, default: asyncio.Future[Msg] | None = None) -> asyncio.Future[Msg] | None:  # type: ignore[override]
+            asking.cancel()
+            return super().get(token, default)
+
+    nc = jetstream._link.nc
+    monkeypatch.setattr(nc, "_resp_map", Cancelling(nc._resp_map))
+    asking = asyncio.create_task(ask_for_ever())
+    await asyncio.wait({asking}, timeout=3)
+    ended = asking.done()
+    monkeypatch.undo()
+    while not asking.done():
+        asking.cancel()
+        await asyncio.wait({asking}, timeout=0.1)
+    assert ended, "the cancellation was lost"
