@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from contracts.envelope import Entry
+from contracts.envelope import Entry, Message
 from projections.projector import Projector
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
@@ -151,9 +151,8 @@ async def test_a_slash_that_is_not_encoded_names_nobody(door: Door, folding: Pro
 async def test_a_dead_letter_is_shown_with_its_bytes_and_put_aside(
     door: Door, folding: Projector, bus: JetStreamBus
 ) -> None:
-    # A request, for the stream's acknowledgement: it stores after a flush may have come back.
-    await bus._link.nc.request("tips.feedback.helpful.ada", b"not json \xff")
-    await folding.wait_for((await bus.info()).last_seq)
+    ack = await bus.publish(Message("tips.feedback.helpful.ada", {"Nats-Msg-Id": "one"}, b"not json \xff"))
+    await folding.wait_for(ack.seq)
     (letter,) = await rows(door, "/api/admin/dead-letters")
     assert (letter["reason"], letter["data"], letter["skipped_by"]) == ("not_json", "bm90IGpzb24g/w==", None)
     await done(await door.admin.post(f"/api/admin/dead-letters/{letter['seq']}/skip", json={"reason": "seen"}), folding)

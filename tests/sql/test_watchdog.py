@@ -1,6 +1,5 @@
 """What outlives its limit is ended, in the last resort with the process, which then goes on at its checkpoint."""
 
-import signal
 import socket
 import subprocess
 import sys
@@ -18,8 +17,6 @@ from tests.sql.messages import connect, prepare
 from tests.sql.test_door import unchanged
 
 LIMIT = 0.5
-SLACK = 15.0
-"""On a busy machine; two seconds on an idle one."""
 CROSS_JOIN = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range = 7"
 HEARING = {
     "cross join": CROSS_JOIN,
@@ -67,7 +64,7 @@ def test_a_runaway_is_stopped_and_writing_goes_on(bounded: Program, path: str, n
         else:
             with pytest.raises(duckdb.Error):
                 client.execute(f"FROM tips.query($$ {HEARING[name]} $$)")
-        assert time.monotonic() - started < LIMIT + SLACK
+        assert time.monotonic() - started < LIMIT + 2
     after = bounded.state()
     assert unchanged(before, after)
     assert after["written"][0] > before["written"][0]
@@ -80,7 +77,7 @@ def test_a_stopped_statement_is_told_as_such(bounded: Program) -> None:
     assert "limit of 0.5 s" in answer["message"]
     record = bounded.await_until(lambda: [record for record in bounded.records if "-- told" in record["sql"]])[0]
     assert record["outcome"] == "timed_out"
-    assert LIMIT * 1e6 <= record["duration_us"] < (LIMIT + SLACK) * 1e6
+    assert LIMIT * 1e6 <= record["duration_us"] < (LIMIT + 2) * 1e6
 
 
 def test_a_shorter_time_may_be_asked_for_and_no_longer_one(bounded: Program) -> None:
@@ -101,7 +98,7 @@ def _over_quack(program: Program, sql: str) -> None:
         started = time.monotonic()
         with pytest.raises(duckdb.Error, match=r"limit of 0\.5 s"):
             client.execute(f"FROM tips.query($$ {sql} $$)")
-        assert time.monotonic() - started < LIMIT + SLACK
+        assert time.monotonic() - started < LIMIT + 2
 
 
 def _from_a_client_that_dies(program: Program, sql: str) -> None:
@@ -117,12 +114,8 @@ def test_a_statement_that_hears_no_interrupt_is_answered_and_ends_the_process(
 ) -> None:
     before = doomed.state()
     send_it(doomed, DEAF)
-    ended = doomed.process.wait(LIMIT + SLACK)
-    assert ended in (EXIT_STATUS, -signal.SIGALRM)
-    # Where it got no processor to say so, the kernel's timer has ended it.
-    if ended == EXIT_STATUS:
-        _was_told(doomed, "outlived its limit")
-    _goes_on(doomed, before)
+    assert doomed.process.wait(LIMIT + 2) == EXIT_STATUS
+    _goes_on(doomed, before, "outlived its limit")
 
 
 def test_a_statement_that_takes_memory_past_every_cap_ends_the_process(doomed: Program) -> None:
@@ -130,7 +123,7 @@ def test_a_statement_that_takes_memory_past_every_cap_ends_the_process(doomed: P
     doomed.start(seconds=5.0)
     with doomed.attach() as client, pytest.raises(duckdb.Error):
         client.execute("FROM tips.query(?)", [GREEDY])
-    assert doomed.process.wait(5 + SLACK) == EXIT_STATUS
+    assert doomed.process.wait(7) == EXIT_STATUS
     _was_told(doomed, "its memory passed 600 MiB")
 
 
@@ -142,8 +135,8 @@ def _was_told(program: Program, why: str) -> None:
     assert last["actor"] in {"alice", "carol"}
 
 
-def _goes_on(program: Program, before: dict[str, Any]) -> None:
-    program.stop()
+def _goes_on(program: Program, before: dict[str, Any], why: str) -> None:
+    _was_told(program, why)
     program.start()
     after = program.state()
     assert unchanged(before, after)
@@ -161,7 +154,7 @@ def test_too_large_an_upload_by_a_stranger_ends_the_process_and_no_data(doomed: 
         with suppress(OSError):
             for _ in range(8000):
                 connection.sendall(megabyte)
-    assert doomed.process.wait(5 + SLACK) == EXIT_STATUS
+    assert doomed.process.wait(5) == EXIT_STATUS
     doomed.stop()
     doomed.start()
     assert unchanged(before, doomed.state())
@@ -177,4 +170,4 @@ def test_the_kernel_ends_the_process_when_the_interpreter_is_held() -> None:
     with subprocess.Popen([sys.executable, "-c", holding], cwd=ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stdout.readline() == b"watched\n"
-        assert process.wait(0.2 + SLACK) == -signal.SIGALRM
+        assert process.wait(0.2 + 2) == -14  # SIGALRM
