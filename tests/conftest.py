@@ -9,6 +9,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from services.bus.jetstream import JetStreamBus
 from services.bus.memory import MemoryBus
+from tests.processes import forks
 from tests.servers import NatsServer
 from tests.waiting import ManualClock
 
@@ -25,6 +26,11 @@ class ByServer(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.split("::")[0]
         return "tests/console" if module.startswith("tests/console/") and module != TOUR else module
+
+
+def pytest_sessionfinish() -> None:
+    """End what was forked for tests."""
+    forks.close()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServer:

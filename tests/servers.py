@@ -6,13 +6,13 @@ import random
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
 from typing import Literal
 
 from services.bus.embedded import server_command, write_config
+from tests.processes import TipstreamProcess
 
 START_LIMIT_S = 20.0
 MLFLOW_START_LIMIT_S = 300.0
@@ -99,15 +99,13 @@ class MlflowServer:
         self.home = home
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: TipstreamProcess | None = None
 
     def start(self) -> None:
         """Start and return once it answers, which takes ten seconds on an idle machine."""
         settings = {"TIPSTREAM_HOME": str(self.home), "TIPSTREAM_MLFLOW_PORT": str(self.port)}
         with (self.home / "mlflow.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "services.cli", "mlflow"], env={**os.environ, **settings}, stdout=log, stderr=log
-            )
+            self._process = TipstreamProcess("mlflow", environment={**os.environ, **settings}, output=log)
         deadline = time.monotonic() + MLFLOW_START_LIMIT_S
         while not self._answers():
             said = (self.home / "mlflow.log").read_text()[-2000:]

@@ -1,37 +1,64 @@
 """The processes of a running Tipstream: their names, commands and order, and one of them kept alive."""
 
 import asyncio
-import ctypes
 import os
 import signal
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Protocol
+
+from services.supervisor.forked import ForkServer, Streams
+from services.supervisor.forkserver import end_with
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
 STEADY_S = 30.0
 STOP_S = 15.0
-PR_SET_PDEATHSIG = 1
 
 MLFLOW = "mlflow"
 PROCESSES: tuple[str, ...] = ("scorer", "projector", "analytics", "query", "replayer", "shadow", "api", MLFLOW)
 """The commands `tipstream up` runs beside the NATS server, in the order they are started."""
 
 
-async def spawn(argv: Sequence[str], environment: Mapping[str, str], **options: Any) -> asyncio.subprocess.Process:
-    """Start a process that gets SIGTERM when this one is gone, however it went (Linux). Raises OSError."""
-    ended_with_us = _end_with_parent if sys.platform == "linux" else None
-    return await asyncio.create_subprocess_exec(*argv, env=dict(environment), preexec_fn=ended_with_us, **options)
+class Process(Protocol):
+    """A process that runs, as `asyncio.subprocess` and `Forked` give it."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    async def wait(self) -> int: ...
 
 
-def command_of(process: str) -> list[str]:
-    """The argv of one of Tipstream's own processes."""
-    return [sys.executable, "-m", "services.cli", process]
+Start = Callable[[Streams], Awaitable[Process]]
+"""Starts a process with these streams, out of reach of the terminal's signals. Raises OSError."""
+
+
+def program(argv: Sequence[str], environment: Mapping[str, str]) -> Start:
+    """How to start a program, which gets SIGTERM when this process is gone, however it went (Linux)."""
+
+    async def start(streams: Streams) -> Process:
+        stdin, stdout, stderr = streams
+        return await asyncio.create_subprocess_exec(
+            *argv,
+            env=dict(environment),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            preexec_fn=partial(end_with, os.getpid()),
+            start_new_session=True,
+        )
+
+    return start
+
+
+def command(server: ForkServer, arguments: Sequence[str], environment: Mapping[str, str]) -> Start:
+    """How to start a command of Tipstream's own."""
+    return lambda streams: server.fork(arguments, environment, streams)
 
 
 @dataclass(slots=True)
@@ -42,13 +69,12 @@ class Child:
     """
 
     name: str
-    argv: Sequence[str]
+    begin: Start
     log: Path
     pid_file: Path
-    environment: Mapping[str, str]
     on_change: Callable[[str], None]
     restarts: int = 0
-    process: asyncio.subprocess.Process | None = None
+    process: Process | None = None
     stopping: bool = False
     _task: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -76,16 +102,8 @@ class Child:
             await asyncio.sleep(pause)
 
     async def _run(self) -> int:
-        with self.log.open("ab") as log:
-            # In a session of its own, so that Ctrl-C reaches it by `stop` only, in order.
-            self.process = await spawn(
-                self.argv,
-                self.environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        with self.log.open("ab") as log, open(os.devnull, "rb") as nothing:  # noqa: ASYNC230 - neither waits
+            self.process = await self.begin((nothing.fileno(), log.fileno(), log.fileno()))
         self.pid_file.write_text(str(self.process.pid))
         try:
             return await self.process.wait()
@@ -111,11 +129,6 @@ class Child:
         if self.process is not None:
             with suppress(ProcessLookupError):
                 os.kill(self.process.pid, number)
-
-
-def _end_with_parent() -> None:
-    """In the child, before exec: a supervisor killed with -9 must not leave processes that hold its ports."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _outcome(code: int) -> str:

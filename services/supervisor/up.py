@@ -16,8 +16,9 @@ from services.bus.errors import BusUnavailable
 from services.bus.jetstream import JetStreamBus
 from services.keys import announce, load_secrets
 from services.settings import PREFIX, Settings
-from services.supervisor.children import MLFLOW, PROCESSES, Child, command_of, spawn
+from services.supervisor.children import MLFLOW, PROCESSES, Child, Start, command, program
 from services.supervisor.figures import show_figures
+from services.supervisor.forked import ForkServer
 from services.supervisor.ports import check_ports, claim_home
 
 SERVER_START_S = 60.0
@@ -36,6 +37,8 @@ class Supervisor:
         self._console = console
         self._demo = demo
         self._children: list[Child] = []
+        self._environment = {**os.environ, **({} if demo is None else {f"{PREFIX}DEMO": "on"})}
+        self._forks = ForkServer(self._environment)
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -48,6 +51,8 @@ class Supervisor:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, self._stop.set)
+            # First, since what it imports takes a while; the NATS server and the stream come up meanwhile.
+            self._forks.start()
             try:
                 if await self._started():
                     await show_figures(settings, self._console, self._stop)
@@ -71,7 +76,7 @@ class Supervisor:
         settings = self._settings
         if settings.embedded:
             config = write_config(settings.home, port=settings.nats_port, fsync=settings.fsync)
-            self._keep(NATS, server_command(config))
+            self._keep(NATS, program(server_command(config), self._environment))
         bus = await self._connect()
         try:
             await ensure_stream(bus, settings)
@@ -83,9 +88,9 @@ class Supervisor:
         for process in PROCESSES:
             if process == MLFLOW and settings.mlflow == "off":
                 continue
-            self._keep(process, command_of(process))
+            self._keep(process, command(self._forks, [process], self._environment))
         if self._demo is not None:
-            self._keep("demo", [*command_of("demo"), *self._demo_options()])
+            self._keep("demo", command(self._forks, ["demo", *self._demo_options()], self._environment))
 
     async def _connect(self) -> JetStreamBus:
         try:
@@ -97,12 +102,13 @@ class Supervisor:
 
     async def _simulate(self) -> None:
         """Run the demo's history in the foreground, so that its progress bar is seen."""
-        process = await spawn([*command_of("demo"), "--history-only", *self._demo_options()], self._environment())
+        arguments = ["demo", "--history-only", *self._demo_options()]
+        process = await self._forks.fork(arguments, self._environment, (0, 1, 2))
         try:
             code = await process.wait()
         finally:
             if process.returncode is None:
-                process.terminate()
+                os.kill(process.pid, signal.SIGTERM)
                 await process.wait()
         if code != 0:
             self._warn(f"the demo's history ended with status {code}; going on without it")
@@ -110,13 +116,9 @@ class Supervisor:
     def _demo_options(self) -> list[str]:
         return [part for name, value in (self._demo or {}).items() for part in (f"--{name}", value)]
 
-    def _environment(self) -> dict[str, str]:
-        demo = {} if self._demo is None else {f"{PREFIX}DEMO": "on"}
-        return {**os.environ, "PYTHONUNBUFFERED": "1", **demo}
-
-    def _keep(self, name: str, argv: list[str]) -> None:
+    def _keep(self, name: str, start: Start) -> None:
         pid_file = self._settings.run_dir / f"{name}.pid"
-        child = Child(name, argv, self._log_of(name), pid_file, self._environment(), self._warn)
+        child = Child(name, start, self._log_of(name), pid_file, self._warn)
         self._children.append(child)
         child.start()
 
@@ -132,6 +134,7 @@ class Supervisor:
         await asyncio.gather(*(child.stop() for child in self._children if child not in server))
         for child in server:
             await child.stop()
+        self._forks.close()
         ended = f"all ended; the log and the read models are in {self._settings.home}"
         self._console.print(ended, markup=False, highlight=False, soft_wrap=True)
 

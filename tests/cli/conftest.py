@@ -14,6 +14,7 @@ from services.bootstrap import ensure_stream
 from services.bus.jetstream import JetStreamBus
 from services.cli.app import main
 from services.settings import Settings
+from tests.processes import TipstreamProcess
 from tests.servers import NatsServer, free_port
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -65,7 +66,7 @@ def cli(server: NatsServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
 def worker(server: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], None]]:
     """Starts a process of Tipstream on that server, once; all are ended after the module."""
     folder: Path = tmp_path_factory.mktemp("workers")
-    running: dict[str, subprocess.Popen[bytes]] = {}
+    running: dict[str, TipstreamProcess] = {}
 
     def start(name: str) -> None:
         if name in running:
@@ -77,8 +78,7 @@ def worker(server: NatsServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
             "TIPSTREAM_QUACK_PORT": str(free_port()),
         }
         with (folder / f"{name}.log").open("ab") as log:
-            command = [sys.executable, "-m", "services.cli", name]
-            running[name] = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+            running[name] = TipstreamProcess(name, environment=environment, output=log)
 
     yield start
     for process in running.values():

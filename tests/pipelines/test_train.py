@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.processes import run_tipstream
 from tests.servers import MlflowServer, NatsServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -23,11 +23,8 @@ def run(nats_server: NatsServer, mlflow: MlflowServer) -> Run:
     }  # fmt: skip
 
     def tipstream(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "services.cli", *arguments],
-            env={**os.environ, **{f"TIPSTREAM_{name}": value for name, value in settings.items()}, "COLUMNS": "200"},
-            capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
+        variables = {f"TIPSTREAM_{name}": value for name, value in settings.items()}
+        return run_tipstream(*arguments, environment={**os.environ, **variables, "COLUMNS": "200"})
 
     return tipstream
 

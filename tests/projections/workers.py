@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from services.bus.errors import BusUnavailable
 from services.bus.jetstream import JetStreamBus
 from services.settings import Settings
 from tests.folds.log import Log
+from tests.processes import TipstreamProcess
 from tests.projections.listed import folded
 from tests.servers import NatsServer, free_port
 
@@ -33,7 +32,7 @@ class Worker:
         self.projection, self._bus = projection, bus
         self.settings = settings_of(server)
         self._log = server.home / f"{projection}.log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: TipstreamProcess | None = None
 
     def start(self) -> None:
         """Start the process; it answers a moment later."""
@@ -46,9 +45,8 @@ class Worker:
             "TIPSTREAM_API_KEY": API_KEY,
             "TIPSTREAM_ADMIN_PASSWORD": PASSWORD,
         }
-        argv = [sys.executable, "-m", "services.cli", COMMANDS[self.projection]]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(argv, env=environment, stdout=log, stderr=log)
+            self._process = TipstreamProcess(COMMANDS[self.projection], environment=environment, output=log)
 
     def kill(self) -> None:
         """SIGKILL, as a crash."""

@@ -13,7 +13,7 @@ import pytest
 
 from services.settings import Settings
 from services.supervisor import children
-from services.supervisor.children import Child
+from services.supervisor.children import Child, program
 from services.supervisor.figures import summary
 from services.supervisor.ports import AlreadyRunning, PortTaken, check_ports, claim_home
 from tests.servers import free_port
@@ -33,7 +33,8 @@ def keep(tmp_path: Path) -> Keep:
     async def keeping(code: str, *, argv: list[str] | None = None) -> AsyncIterator[tuple[Child, list[str]]]:
         told: list[str] = []
         command = argv or [sys.executable, "-c", code]
-        child = Child("one", command, tmp_path / "one.log", tmp_path / "one.pid", dict(os.environ), told.append)
+        start = program(command, os.environ)
+        child = Child("one", start, tmp_path / "one.log", tmp_path / "one.pid", told.append)
         child.start()
         try:
             yield child, told

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from services.bus.errors import NoAnswer
 from services.bus.jetstream import JetStreamBus
 from services.settings import Settings
 from tests.api.callers import API_KEY, PASSWORD
+from tests.processes import TipstreamProcess
 from tests.serving.scorers import TIPS, Running, running
 from tests.waiting import until
 
@@ -185,7 +185,7 @@ async def test_an_event_that_breaks_a_fold_shows_and_scoring_goes_on(
 
 
 @contextmanager
-def scorer_process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+def scorer_process(settings: Settings) -> Iterator[TipstreamProcess]:
     """`tipstream scorer` on these settings; killed at the end if it still runs."""
     environment = os.environ | {
         "TIPSTREAM_HOME": str(settings.home),
@@ -195,7 +195,7 @@ def scorer_process(settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
         "TIPSTREAM_API_KEY": API_KEY,
         "TIPSTREAM_ADMIN_PASSWORD": PASSWORD,
     }
-    process = subprocess.Popen([sys.executable, "-m", "services.cli", "scorer"], env=environment)
+    process = TipstreamProcess("scorer", environment=environment, output=sys.stdout.buffer)
     try:
         yield process
     finally:

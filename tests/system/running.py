@@ -8,10 +8,11 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import httpx
 
+from tests.processes import TipstreamProcess, run_tipstream
 from tests.servers import free_port
 
 START_LIMIT_S = 180.0
@@ -19,11 +20,22 @@ KEY, PASSWORD = "test-api-key", "test-admin-password"
 
 
 class RunningSystem:
-    """`tipstream up` as a subprocess; every helper talks to it from outside, as its users do."""
+    """`tipstream up` as a process; every helper talks to it from outside, as its users do.
 
-    def __init__(self, home: Path, *options: str, mlflow: Literal["on", "off"] = "off", **variables: str) -> None:
+    It is forked from one that has imported everything, or with `as_a_program` started as its operator starts it.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *options: str,
+        mlflow: Literal["on", "off"] = "off",
+        as_a_program: bool = False,
+        **variables: str,
+    ) -> None:
         self.home = home
         self.options = options
+        self.as_a_program = as_a_program
         names = ("PORT", "SCORER_PORT", "NATS_PORT", "QUACK_PORT", "MLFLOW_PORT")
         self.ports = {name: free_port() for name in names}
         self.environment = {
@@ -45,7 +57,7 @@ class RunningSystem:
         self.scorer = httpx.Client(
             base_url=f"http://127.0.0.1:{self.ports['SCORER_PORT']}", headers=self.api.headers, timeout=20.0
         )
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | TipstreamProcess | None = None
 
     @property
     def nats_url(self) -> str:
@@ -55,15 +67,18 @@ class RunningSystem:
         """Start and return once health says that everything is up."""
         self.home.mkdir(exist_ok=True)
         with (self.home / "up.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "services.cli", "up", *self.options],
-                env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
+            self._process = self._up(log)
         try:
             self.wait_healthy()
         except BaseException:
             self.stop()
             raise
+
+    def _up(self, log: IO[bytes]) -> subprocess.Popen[bytes] | TipstreamProcess:
+        if not self.as_a_program:
+            return TipstreamProcess("up", *self.options, environment=self.environment, output=log)
+        command = [sys.executable, "-m", "services.cli", "up", *self.options]
+        return subprocess.Popen(command, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """Ctrl-C (or another signal), and wait until `up` has ended; it may be started again."""
@@ -129,12 +144,9 @@ class RunningSystem:
             return int((self.home / "run" / f"{name}.pid").read_text())
         return None
 
-    def run(self, *arguments: str, status: int | None = 0, text: str | None = None) -> str:
+    def run(self, *arguments: str, status: int | None = 0, text: str = "") -> str:
         """Run `tipstream ...` against this system; its standard output."""
-        done = subprocess.run(
-            [sys.executable, "-m", "services.cli", *arguments],
-            env=self.environment, capture_output=True, text=True, input=text, timeout=300, check=False,
-        )  # fmt: skip
+        done = run_tipstream(*arguments, environment=self.environment, text=text)
         assert status is None or done.returncode == status, (
             f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
         )

@@ -22,7 +22,7 @@ EVERYTHING = {"nats-server", *PROCESSES}
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     """A system to end and start."""
-    running = RunningSystem(tmp_path_factory.mktemp("up") / "home", mlflow="on")
+    running = RunningSystem(tmp_path_factory.mktemp("up") / "home", mlflow="on", as_a_program=True)
     running.start()
     yield running
     running.close()
