@@ -13,8 +13,11 @@ from tests.processes import forks
 from tests.servers import NatsServer
 from tests.waiting import ManualClock
 
-TOUR = "tests/console/test_tour.py"
-"""Its demo is its own."""
+LONG = ("tests/console", "tests/pipelines", "tests/system", "tests/projections", "tests/importing", "tests/offline")
+"""What takes long begins first, so that no worker is left with it while the others have nothing to do."""
+
+CHANGING = ("test_experiments.py", "test_models.py", "test_operations.py", "test_tips.py")
+"""Tests of the console that change what decides; with the others they would keep one worker for half of the time."""
 
 
 class ByServer(LoadScopeScheduling):  # type: ignore[misc]
@@ -25,17 +28,26 @@ class ByServer(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.split("::")[0]
-        return "tests/console" if module.startswith("tests/console/") and module != TOUR else module
+        folder, _, name = module.rpartition("/")
+        if folder != "tests/console" or name == "test_tour.py":  # its demo is its own
+            return module
+        return f"{folder} that changes" if name in CHANGING else folder
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServer:
+    """How tests are dealt out to workers."""
+    config.option.loadscopereorder = False
+    return ByServer(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In which order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 def pytest_sessionfinish() -> None:
     """End what was forked for tests."""
     forks.close()
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServer:
-    """How tests are dealt out to workers."""
-    return ByServer(config, log)
 
 
 @pytest.fixture

@@ -4,15 +4,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], *, limit: float = 60.0) -> None:
-    """Return once the condition holds; AssertionError after `limit` seconds."""
+async def until(condition: Callable[[], bool | Awaitable[bool]], *, limit: float = 60.0, pause: float = 0.005) -> None:
+    """Return once the condition holds, looked at every `pause` seconds; AssertionError after `limit` seconds."""
     deadline = asyncio.get_running_loop().time() + limit
     while True:
         held = condition()
         if held if isinstance(held, bool) else await held:
             return
         assert asyncio.get_running_loop().time() < deadline, f"not so within {limit:g} s"
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(pause)
 
 
 class ManualClock:

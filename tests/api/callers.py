@@ -17,6 +17,9 @@ from tests.waiting import until
 
 API_KEY, PASSWORD = "api-key-of-tests", "admin-password-of-tests"
 
+LOOK_S = 0.03
+"""How often a test looks at health: a look has its price."""
+
 
 @dataclass(frozen=True, slots=True)
 class Door:
@@ -41,7 +44,7 @@ class System:
         async def up() -> bool:
             return (await self.door.stranger.get("/api/health")).status_code == 200
 
-        await until(up)
+        await until(up, pause=LOOK_S)
 
     async def folded(self) -> int:
         """Return once every part has folded what the stream holds now; that sequence."""
@@ -51,7 +54,7 @@ class System:
             parts = (await self.door.stranger.get("/api/health")).json()["components"].values()
             return all(part.get("seq", target) >= target for part in parts)
 
-        await until(there)
+        await until(there, pause=LOOK_S)
         return target
 
     async def post(self, path: str, **body: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ml.serving.shadow import serve as score_along
 from projections.projector import Projector
 from projections.sinks.versions import Versions
 from projections.worker import serve
+from services.api import condition
 from services.bus.jetstream import JetStreamBus
 from services.settings import Settings
 from tests.api.callers import Door, System, open_door, settings_for
@@ -65,8 +66,10 @@ async def folding(settings: Settings, bus: JetStreamBus, door: Door) -> AsyncIte
 
 
 @pytest.fixture
-async def system(settings: Settings, bus: JetStreamBus) -> AsyncIterator[System]:
+async def system(settings: Settings, bus: JetStreamBus, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[System]:
     """The API with its scorer and all three read models, each on a bus of its own."""
+    # Tests wait on health often, and a look of a quarter of a second ago says nothing of what they did since.
+    monkeypatch.setattr(condition, "KEEP_S", 0.01)
     stop = asyncio.Event()
     names = ("sqlite", "analytics", "query", "shadow")
     buses = [await JetStreamBus.connect(settings.bus_url, name=name) for name in names]

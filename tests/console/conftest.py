@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, StorageState, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, StorageState, expect, sync_playwright
 
-from tests.console.visitors import Visitor, visitor
+from tests.console.visitors import Visitor, visitor, window
 from tests.system.running import RunningSystem
 
 CHROMIUM = os.environ.get("TIPSTREAM_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -54,17 +54,24 @@ def console(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture(scope="package")
-def session(browser: Browser, console: RunningSystem) -> StorageState:
-    """The admin's session, which no test may end."""
+def office(browser: Browser, console: RunningSystem) -> Iterator[BrowserContext]:
+    """The admin's browser, logged in; no test may end that session."""
     with visitor(browser, console) as found:
         found.log_in()
-        return found.page.context.storage_state()
+        found.page.goto("about:blank")
+        yield found.page.context
 
 
 @pytest.fixture
-def admin(browser: Browser, console: RunningSystem, session: StorageState) -> Iterator[Visitor]:
+def session(office: BrowserContext) -> StorageState:
+    """The admin's session, for another browser."""
+    return office.storage_state()
+
+
+@pytest.fixture
+def admin(console: RunningSystem, office: BrowserContext) -> Iterator[Visitor]:
     """The admin, logged in, in a window of 1440 by 900."""
-    with visitor(browser, console, session=session) as found:
+    with window(office, console) as found:
         yield found
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import axe_playwright_python
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, StorageState
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, StorageState
 
 from tests.system.running import PASSWORD, RunningSystem
 
@@ -69,18 +69,29 @@ def visitor(
     scheme: Literal["light", "dark"] = "light",
     session: StorageState | None = None,
 ) -> Iterator[Visitor]:
-    """A window, logged in where a session is given; at its end nothing may have gone wrong on any page."""
+    """A window of a browser of its own, logged in where a session is given."""
     context = browser.new_context(
         base_url=str(system.api.base_url), viewport={"width": width, "height": height}, color_scheme=scheme,
         accept_downloads=True, storage_state=session,
     )  # fmt: skip
     context.set_default_timeout(20_000)
-    found = Visitor(context.new_page(), system)
-    found.page.on("console", found._on_console)
-    found.page.on("pageerror", lambda error: found.troubles.append(f"{found.page.url}: {error}"))
-    found.page.on("request", found._on_request)
+    try:
+        with window(context, system) as found:
+            yield found
+    finally:
+        context.close()
+
+
+@contextmanager
+def window(context: BrowserContext, system: RunningSystem) -> Iterator[Visitor]:
+    """Another window of a browser that has its scripts at hand; at its end nothing may have gone wrong on its pages."""
+    page = context.new_page()
+    found = Visitor(page, system)
+    page.on("console", found._on_console)
+    page.on("pageerror", lambda error: found.troubles.append(f"{page.url}: {error}"))
+    page.on("request", found._on_request)
     try:
         yield found
     finally:
-        context.close()
+        page.close()
     assert not found.troubles, "\n".join(found.troubles)
