@@ -16,8 +16,8 @@ from tests.waiting import ManualClock
 LONG = ("tests/console", "tests/pipelines", "tests/system", "tests/projections", "tests/importing", "tests/offline")
 """What takes long begins first, so that no worker is left with it while the others have nothing to do."""
 
-CHANGING = ("test_experiments.py", "test_models.py", "test_operations.py", "test_tips.py")
-"""Tests of the console that change what decides; with the others they would keep one worker for half of the time."""
+TOUR = "tests/console/test_tour.py"
+"""Its demo is its own."""
 
 
 class ByServer(LoadScopeScheduling):  # type: ignore[misc]
@@ -28,10 +28,7 @@ class ByServer(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         module = nodeid.split("::")[0]
-        folder, _, name = module.rpartition("/")
-        if folder != "tests/console" or name == "test_tour.py":  # its demo is its own
-            return module
-        return f"{folder} that changes" if name in CHANGING else folder
+        return "tests/console" if module.startswith("tests/console/") and module != TOUR else module
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByServer:

@@ -37,6 +37,7 @@ def test_somebody_reacts_to_a_tip_and_the_next_one_knows_it(phone: Visitor, cons
     expect(card.get_by_role("heading")).not_to_have_text(title)
     # The simulated demo-004 may have answered another tip meanwhile; ours is counted once by its decision.
     assert pulls(console, "demo-004") > before
+    console.wait_folded()
     given = console.sql(f"SELECT action, status, effect FROM feedback WHERE decision_id = '{first}'")
     assert given == [["helpful", "attributed", "pull"]]
 
