@@ -160,7 +160,9 @@ class _Person:
         self._facts = ui.label().classes("muted small break")
         if self._visit.may("operate"):
             with panel("Reset", note="Forget what was learned of this person; tables and reports keep what happened"):
-                ui.button("Reset …", on_click=self._reset, color="negative").props("outline").style("align-self: start")
+                ui.button("Reset …", on_click=self._reset, color=None).props("outline").classes("tone-bad").style(
+                    "align-self: start"
+                )
         ui.timer(0, self.refresh, once=True)
 
     async def refresh(self) -> None:
