@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import IO
 
 from services.supervisor.forked import LOST, ForkServer
@@ -91,3 +92,11 @@ def run_tipstream(
             stream.seek(0)
             said.append(stream.read().decode())
     return subprocess.CompletedProcess(arguments, code, *said)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and that nobody waited for does not (Linux)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -24,12 +24,9 @@ from tests.folds.log import Log
 from tests.folds.stories import ANYTHING, months, stories
 from tests.projections.listed import AnySink, ListedStream, all_rows, close, folded, open_sink, stream_of
 
-some = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 STORES: tuple[Store, ...] = ("sqlite", "duckdb")
 CHECKPOINT = Checkpoint("TIPS", "c", 5, 7, "m", 1, "wellbeing.v1")
-
-ENDS = st.lists(st.tuples(st.integers(1, 50), st.sampled_from(["end", "kill", "lose"])), max_size=5)
-"""After how many events a process ends, and how."""
 
 kinds = pytest.mark.parametrize("kind", STORES)
 """Each store that has files."""
@@ -57,7 +54,7 @@ def test_every_store_holds_the_rows_of_memory_whatever_the_batches(log: Log, siz
             close(sink)
 
 
-@given(stories(ANYTHING | months), ENDS)
+@given(stories(ANYTHING | months), st.lists(st.tuples(st.integers(1, 50), st.sampled_from(["end", "kill", "lose"]))))
 @some
 def test_restarts_at_any_point_with_any_snapshot_change_nothing(log: Log, ends: list[tuple[int, str]]) -> None:
     stream = stream_of(log, size=7)

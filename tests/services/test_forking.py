@@ -10,7 +10,7 @@ import pytest
 
 from services.supervisor.forked import LOST, Forked, ForkServer
 from services.supervisor.forkserver import PRELOADED
-from tests.processes import forks, run_tipstream
+from tests.processes import alive, forks, run_tipstream
 from tests.servers import free_port
 from tests.waiting import until
 
@@ -47,14 +47,6 @@ def threads(pid: int) -> list[str]:
     return sorted(path.read_text().strip() for path in Path(f"/proc/{pid}/task").glob("*/comm"))
 
 
-def running(pid: int) -> bool:
-    """Whether it has neither gone nor ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def test_a_fork_has_its_own_arguments_environment_and_streams(tmp_path: Path) -> None:
     environment = {**os.environ, "TIPSTREAM_HOME": str(tmp_path), "TIPSTREAM_PORT": "many"}
     done = run_tipstream("features", "list", environment=environment)
@@ -85,9 +77,9 @@ async def test_it_ends_with_who_asked_for_it(waiting: dict[str, str]) -> None:
     with open(os.devnull, "r+b") as nothing:  # noqa: ASYNC230
         channel = forks.ask(["projector"], waiting, (nothing.fileno(),) * 3)
     pid = int(channel.recv(100))
-    assert running(pid)
+    assert alive(pid)
     channel.close()
-    await until(lambda: not running(pid))
+    await until(lambda: not alive(pid))
 
 
 @pytest.mark.parametrize("own", [()], indirect=True, ids=["quick"])
@@ -98,13 +90,13 @@ async def test_a_killed_server_takes_its_forks_along_and_the_next_has_another(
     server = parent(process.pid)
     os.kill(server, signal.SIGKILL)
     assert await process.wait() == LOST
-    await until(lambda: not running(process.pid))
-    await until(lambda: not running(server))
+    await until(lambda: not alive(process.pid))
+    await until(lambda: not alive(server))
     another = await fork(own, waiting)
     assert another.returncode is None
     own.close()
     await another.wait()
-    await until(lambda: not running(another.pid))
+    await until(lambda: not alive(another.pid))
 
 
 async def test_no_thread_is_there_that_a_fork_would_miss(own: ForkServer, waiting: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.supervisor.children import PROCESSES
+from tests.processes import alive
 from tests.servers import free_port
 from tests.system.running import RunningSystem
 
@@ -42,14 +43,6 @@ def wait_gone(pids: dict[str, int]) -> float:
         assert time.monotonic() - began < QUICKLY_S, f"still there: {left}"
         time.sleep(0.02)
     return time.monotonic() - began
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended and that nobody waited for does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def test_a_second_one_on_the_same_home_says_who_runs(own: RunningSystem) -> None:
