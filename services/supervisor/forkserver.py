@@ -19,8 +19,6 @@ from importlib import import_module
 import duckdb
 from setproctitle import setproctitle
 
-from ml.policies.registry import warm_up
-
 PRELOADED = (
     "services.cli.app",
     "console.app",
@@ -60,7 +58,8 @@ def run(parent: int, control: int, own: int, *modules: str) -> None:
     own_control = _socket(own)
     for module in modules:
         import_module(module)
-    warm_up()
+    # Imported here, as all of it is: `up` imports this module too, and has no use for a compiler.
+    import_module("ml.policies.registry").warm_up()
     # The connection that DuckDB opens when it is imported has a thread, which would be missed in a fork at its end.
     duckdb.execute("SET threads = 1")
     # What is here stays; without this the collector would write to, and so copy, every page of it in every fork.
