@@ -4,6 +4,7 @@ from math import log
 
 import pytest
 
+from projections.reports.drift import MOST
 from tests.folds.log import Log
 from tests.projections.reported import Reported
 
@@ -84,3 +85,19 @@ async def test_decisions_of_somebody_else_s_log_do_not_count(reported: Reported)
     found = by_name(await reported.rows("drift", **WINDOW))
     assert set(found) == {"f", "bias"}
     assert found["f"]["reference_values"] == 1
+
+
+async def test_of_many_decisions_a_part_is_taken_that_stays_the_same(reported: Reported) -> None:
+    decide(reported.log, 0.0)
+    reported.log.wait(days=1)
+    decide(reported.log, 1.0)
+    assert by_name(await reported.rows("drift", **WINDOW))["f"]["window_values"] == 1
+    many = 3 * MOST
+    reported.sink.connection.execute(
+        f"INSERT INTO tip_scores SELECT t.* REPLACE (t.decision_id || '-' || i AS decision_id) "
+        f"FROM tip_scores t, range({many}) r(i) WHERE (t.features->>'f')::DOUBLE = 1"
+    )
+    found = by_name(await reported.rows("drift", **WINDOW))
+    assert (found["f"]["reference_values"], found["f"]["window_mean"]) == (1, 1.0)
+    assert found["f"]["window_values"] == pytest.approx(many / 4, rel=0.02)
+    assert found == by_name(await reported.rows("drift", **WINDOW))
