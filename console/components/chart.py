@@ -39,7 +39,9 @@ class Chart:
             self.chart = ui.echart({}, on_point_click=on_point, theme=CHART_THEME, renderer="canvas")
             self.chart.style(f"height: {height}px")
             self.chart.props["role"], self.chart.props["aria-label"] = "img", title
-            self._table = Table(columns, (), label=title, page_size=10)
+            # Made when first asked for: most charts of a page are never looked at as tables.
+            self._table: Table | None = None
+            self._behind = ui.element("div").classes("w-full")
             self._empty = ui.element("div").classes("w-full")
             with self._empty:
                 empty(*nothing, icon="bar_chart")
@@ -65,7 +67,6 @@ class Chart:
             self.chart.options.clear()
             self.chart.options.update({"animation": False, "grid": _GRID} | drawn)
             self.chart.update()
-        self._table.show(self._rows)
         self._place()
 
     def _place(self, *, waiting: bool = False) -> None:
@@ -73,7 +74,9 @@ class Chart:
         self._waiting.visible = waiting
         self._empty.visible = not waiting and not some
         self.chart.visible = some and not self._as_table
-        self._table.element.visible = some and self._as_table
+        self._behind.visible = some and self._as_table
+        if self._behind.visible:
+            self._tabulate()
         self._toggle.visible = self._save.visible = some
 
     def _switch(self) -> None:
@@ -83,6 +86,12 @@ class Chart:
         self._toggle.props["aria-label"] = self._toggle.props["title"] = f"Show {self._title} {words}"
         self._toggle.update()
         self._place()
+
+    def _tabulate(self) -> None:
+        if self._table is None:
+            with self._behind:
+                self._table = Table(self._columns, (), label=self._title, page_size=10)
+        self._table.show(self._rows)
 
     def _download(self) -> None:
         save_csv(self._title, self._columns, self._rows)

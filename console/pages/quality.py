@@ -80,13 +80,13 @@ async def quality(
     async def load(window: Window) -> None:
         names = ("quality_daily", "missing_by_feature", "stale_by_source")
         daily, imputed, expired = await asyncio.gather(*(quality_of(visit.parts, name, window) for name in names))
-        missing.show(imputed)
-        stale.show(expired)
-        complete.show(daily)
         row.clear()
         with row:
             _figures(daily)
-        # By itself and last: it compares every value of two windows, which takes seconds where there are millions.
+        missing.show(imputed)
+        stale.show(expired)
+        complete.show(daily)
+        # By itself and last: it compares the values of two windows, which takes a second where there are millions.
         drifted.show(await drift(visit.parts, window))
 
     WindowBar(address, load)

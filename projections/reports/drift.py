@@ -7,7 +7,7 @@ samples: with B bins and no change PSI is about (1/n + 1/m) times chi-squared wi
 and Naranjo, "Statistical properties of the population stability index", Journal of Risk Model Validation, 2020), whose
 mean stands beside it as `by_chance`; where chance alone makes as much as the first band, the band is `unclear`.
 
-At fifty thousand decisions a side chance makes 0.0004 with ten bins, so of more than that every second, third, ... is
+At twenty thousand decisions a side chance makes 0.001 with ten bins, so of more than that every second, third, ... is
 taken, by a hash of its id: the same ones each time.
 """
 
@@ -15,7 +15,7 @@ from projections.reports.report import Report
 from projections.reports.window import WINDOW, within
 
 MODERATE, SIGNIFICANT = 0.1, 0.25
-MOST = 50_000
+MOST = 20_000
 
 _WINDOW = f"({within('occurred_at')})"
 _REFERENCE = """
@@ -81,7 +81,7 @@ DRIFT = Report(
     order="psi DESC, kind, feature_set, name",
     comment="How far the features of chosen tips, and the signals that decisions were made with, have moved from a "
     "reference: the decisions from first_seq to last_seq (a model's training window), or the window of the same length "
-    "just before; of at most 50,000 decisions a side. Features also move when the policy chooses otherwise; signals do "
+    "just before; of at most 20,000 decisions a side. Features also move when the policy chooses otherwise; signals do "
     "not.",
     parameters={**WINDOW, "first_seq": int, "last_seq": int},
 )
