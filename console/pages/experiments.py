@@ -209,4 +209,4 @@ class _Person:
         done = await reset(self._visit.parts, self._user, self._visit.actor)
         await folded(self._visit.parts, done.seq)
         await self.refresh()
-        ui.notify(f"What was learned of {self._user} is forgotten.", type="positive")
+        ui.notify(f"What was learned of {self._user} is forgotten.")

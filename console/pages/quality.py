@@ -12,9 +12,9 @@ from console.components.confirm import confirm
 from console.components.filters import choice_filter
 from console.components.json import json_view
 from console.components.notice import empty
-from console.components.panel import figure, figures, panel
+from console.components.panel import figure, figures, icon_button, panel
 from console.components.plots import banded, daily_lines, heatmap
-from console.components.table import Column, Row, Table
+from console.components.table import Column, Row, Table, save_csv
 from console.components.window import WindowBar
 from console.frame import Visit, page
 from console.moments import count, moment, percent
@@ -149,6 +149,7 @@ class _Letters:
         ) as held:
             with held.actions:
                 self._counts = ui.element("div")
+                icon_button("download", "Download Dead letters as CSV", self._download)
             self._table = Table(LETTERS, (), label="Dead letters", on_choose=self._open, page_size=10)
             self._none = ui.element("div").classes("w-full")
             with self._none:
@@ -159,7 +160,8 @@ class _Letters:
     async def refresh(self) -> None:
         parts, chosen = self._visit.parts, self._address.values["reason"]
         counts = await asyncio.to_thread(reasons, parts)
-        self._rows = await asyncio.to_thread(dead_letters, parts, MOST_LETTERS, chosen or None)
+        letters = await asyncio.to_thread(dead_letters, parts, MOST_LETTERS, chosen or None)
+        self._rows = [row | {"state": "skipped" if row["skipped_at"] else "open"} for row in letters]
         self._counts.clear()
         with self._counts:
             options = {row["reason"]: f"{row['reason']} ({row['open']} of {row['letters']} open)" for row in counts}
@@ -168,9 +170,11 @@ class _Letters:
                 choice_filter("Reason", known, chosen if chosen in known else "", self._choose)
         self._show()
 
+    def _download(self) -> None:
+        save_csv("Dead letters", LETTERS, self._rows)
+
     def _show(self) -> None:
-        opened = self._address.values["letter"]
-        rows = [row | {"state": "skipped" if row["skipped_at"] else "open"} for row in self._rows]
+        opened, rows = self._address.values["letter"], self._rows
         self._table.show(rows, chosen=lambda row: row["seq"] == opened)
         self._table.element.visible, self._none.visible = bool(rows), not rows
         self._opened.clear()
@@ -210,7 +214,7 @@ class _Letters:
             done = await skip(self._visit.parts, seq, self._visit.actor)
             await folded(self._visit.parts, done.seq)
             await self.refresh()
-            ui.notify(f"Dead letter {seq} is skipped.", type="positive")
+            ui.notify(f"Dead letter {seq} is skipped.")
 
 
 def _text(label: str, text: str) -> None:

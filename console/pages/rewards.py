@@ -57,6 +57,7 @@ async def rewards(visit: Visit, days: int = 30, since: str = "", until: str = ""
     address = Address("/admin/rewards", days=days, since=since, until=until, source=source)
     parts = visit.parts
     shown: list[dict[str, Any]] = []
+    by_tips: list[dict[str, Any]] = []
 
     async def load(window: Window) -> None:
         whose: Source = address.values["source"]
@@ -74,7 +75,8 @@ async def rewards(visit: Visit, days: int = 30, since: str = "", until: str = ""
         category.show(
             _named([row | {"category": row["category"] or "not in the catalog"} for row in categories], "category")
         )
-        tips.show([row | {"title": row["title"] or row["tip_id"], "kind": _kind(row)} for row in by_tip])
+        by_tips[:] = [row | {"title": row["title"] or row["tip_id"], "kind": _kind(row)} for row in by_tip]
+        tips.show(by_tips)
         row.clear()
         with row:
             _figures(policies, random)
@@ -112,7 +114,9 @@ async def rewards(visit: Visit, days: int = 30, since: str = "", until: str = ""
             "Mean reward by category", intervals("name", "reward_per_decision", "ci_low", "ci_high"),
             (Column("name", "Category"), *COUNTS, *REWARDS), nothing=NOTHING,
         )  # fmt: skip
-        with panel("Tips", note="The most shown first; each links to its decisions", flush=True):
+        with panel("Tips", note="The most shown first; each links to its decisions", flush=True) as listed:
+            with listed.actions:
+                icon_button("download", "Download Tips as CSV", lambda: save_csv("Tips", TIPS, by_tips))
             tips = Table(TIPS, (), label="Tips", page_size=10)
 
 

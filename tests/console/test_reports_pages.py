@@ -1,6 +1,7 @@
 """Rewards, data quality, experiments and home in a browser, each number held against what the API answers."""
 
 import base64
+import csv
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -85,6 +86,31 @@ def test_policies_are_compared_in_a_table_and_a_chart_is_a_table_and_a_file_too(
     assert saved[0] == "day,decisions,reacted,helpful,done,snoozed,not_helpful,dismissed"
     first = days[0]
     assert saved[1].split(",")[:4] == [str(first[name]) for name in ("day", "decisions", "reacted", "helpful")]
+
+
+def test_tips_and_dead_letters_are_files_too(admin: Visitor, console: RunningSystem) -> None:
+    past = f"until={datetime.now(UTC).date() - timedelta(days=1)}"
+    page = admin.open(f"/admin/rewards?{past}")
+    expect(table(page, "Tips").locator("tbody tr").first).to_be_visible()
+    tips = downloaded(page, "Tips")
+    days = asked(console, f"/api/admin/reward-analytics?{past}&source=ours")["reactions"]
+    assert sum(int(tip["decisions"]) for tip in tips) == sum(day["decisions"] for day in days)
+
+    seq = said(console, "/v1/feedback", user_id="nobody", action="helpful", decision_id="none-such")["seq"]
+    other = said(console, "/v1/feedback", user_id="x", action="done", decision_id=decided(console, "y"))["seq"]
+    console.wait_folded()
+    page = admin.open("/admin/quality")
+    expect(table(page, "Dead letters").get_by_role("row").filter(has_text=str(other))).to_be_visible()
+    letters = {int(letter["seq"]): letter for letter in downloaded(page, "Dead letters")}
+    assert letters[other]["state"] == "open"
+    assert seq not in letters, "it waits for its decision"
+
+
+def downloaded(page: Page, title: str) -> list[dict[str, str]]:
+    """The rows of the CSV behind a panel."""
+    with page.expect_download() as saving:
+        page.get_by_role("button", name=f"Download {title} as CSV").click()
+    return list(csv.DictReader(saving.value.path().read_text().splitlines()))
 
 
 @pytest.fixture
