@@ -63,6 +63,7 @@ class Watchdog:
         self._running: set[Running] = set()
         self._changed = threading.Condition()
         self._closing = False
+        self._ending: str | None = None
         self._crowded_at: float | None = None
         self._thread = threading.Thread(target=self._watch, name="sql-watchdog", daemon=True)
 
@@ -81,12 +82,15 @@ class Watchdog:
 
     @contextmanager
     def watch(self, seconds: float, interrupt: Callable[[], None], on_end: Callable[[str], None]) -> Iterator[Running]:
-        """Watch what runs inside the block for `seconds`; `on_end(why)` is called if the process goes with it."""
+        """Watch what runs inside the block for `seconds`; `on_end(why)` is called if the process goes with it, at once
+        if it is going already."""
         running = Running(seconds, interrupt, on_end)
         with self._changed:
             self._running.add(running)
             self._arm()
             self._changed.notify_all()
+            if self._ending is not None:
+                on_end(self._ending)
         try:
             yield running
         finally:
@@ -98,6 +102,7 @@ class Watchdog:
         """Tell every running statement that the process ends, then end it."""
         try:
             with self._changed:
+                self._ending = why
                 for running in self._running:
                     running.on_end(why)
                 crowded = self._crowded_at is not None

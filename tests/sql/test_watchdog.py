@@ -118,6 +118,16 @@ def test_a_statement_that_hears_no_interrupt_is_answered_and_ends_the_process(
     _goes_on(doomed, before, "outlived its limit")
 
 
+def test_a_statement_that_comes_while_the_process_ends_is_answered_too(doomed: Program) -> None:
+    doomed.stop()
+    doomed.start(seconds=LIMIT)
+    assert "limit of 0.5 s" in doomed.ask(DEAF)["message"]
+    # By now it says its last words.
+    late = doomed.ask("SELECT levenshtein(repeat('a', 200000), repeat('b', 200000))")
+    assert late["message"].startswith("ended with the process, try again shortly")
+    assert doomed.process.wait(LIMIT + 2) == EXIT_STATUS
+
+
 def test_a_statement_that_takes_memory_past_every_cap_ends_the_process(doomed: Program) -> None:
     doomed.stop()
     doomed.start(seconds=5.0)
