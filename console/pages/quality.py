@@ -18,7 +18,7 @@ from console.components.table import Column, Row, Table, save_csv
 from console.components.window import WindowBar
 from console.frame import Visit, page
 from console.moments import count, moment, percent
-from projections.reports.drift import MODERATE, SIGNIFICANT
+from projections.reports.drift import MODERATE, MOST, SIGNIFICANT
 from services.api.admin.commands import folded
 from services.api.admin.dead_letters import dead_letters, reasons, skip
 from services.api.admin.quality import drift, quality_of
@@ -118,7 +118,8 @@ async def quality(
         "Drift", banded("name", "psi", "band", BAND_COLOURS, (MODERATE, SIGNIFICANT)), DRIFT, height=420,
         nothing=("Nothing to compare with", "No decision of ours is in the window of the same length just before."),
         note="Population stability index of chosen tips' features and of signals against the window of the same length "
-        f"just before: below {MODERATE} little has changed, above {SIGNIFICANT} much; grey: too few values to say",
+        f"just before: below {MODERATE} little has changed, above {SIGNIFICANT} much; grey: too few values to say. "
+        f"Of at most {MOST:,} decisions each",
     )  # fmt: skip
     await _Letters(visit, address).build()
 
