@@ -12,7 +12,7 @@ export default {
           <div v-for="name in ['Seq', 'Time', 'Event', 'User', 'Says']" role="columnheader">{{ name }}</div>
         </div>
         <div role="rowgroup" class="tail-rows" :style="{ height: total * ${ROW} + 'px' }">
-          <div v-for="(row, at) in shown" :key="row[0]" :id="'tail-' + row[0]" role="row" :aria-rowindex="first + at + 2"
+          <div v-for="(row, at) in shown" :key="at" :id="'tail-' + row[0]" role="row" :aria-rowindex="first + at + 2"
                :aria-selected="row[0] === chosen" :title="row[6]" @click="pick(row)"
                :class="['tail-row', row[5], { cursor: row[0] === cursor, chosen: row[0] === chosen }]"
                :style="{ transform: 'translateY(' + (first + at) * ${ROW} + 'px)' }">
