@@ -8,7 +8,7 @@ from nicegui.events import EChartPointClickEventArguments
 
 from console.components.notice import empty
 from console.components.panel import Panel, icon_button, panel
-from console.components.table import Column, Row, Table, save_csv
+from console.components.table import Column, Row, Table, csv_button
 from console.theme import CHART_THEME
 
 Option = dict[str, Any]
@@ -48,7 +48,7 @@ class Chart:
             self._waiting = ui.element("div").classes("skeleton").style(f"height: {height}px")
             with self.panel.actions:
                 self._toggle = icon_button("table_rows", f"Show {title} as a table", self._switch)
-                self._save = icon_button("download", f"Download {title} as CSV", self._download)
+                self._save = csv_button(title, columns, lambda: self._rows)
         if rows is None:
             self._place(waiting=True)
         else:
@@ -92,9 +92,6 @@ class Chart:
             with self._behind:
                 self._table = Table(self._columns, (), label=self._title, page_size=10)
         self._table.show(self._rows)
-
-    def _download(self) -> None:
-        save_csv(self._title, self._columns, self._rows)
 
 
 def sparkline(values: Sequence[float | None], *, label: str) -> ui.element:

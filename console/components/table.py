@@ -9,6 +9,8 @@ from typing import Any, Literal
 from nicegui import ui
 from nicegui.events import GenericEventArguments
 
+from console.components.panel import icon_button
+
 Row = Mapping[str, Any]
 Kind = Literal["text", "number", "id", "time", "chip", "action"]
 
@@ -120,10 +122,14 @@ def as_csv(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def save_csv(title: str, columns: Sequence[Column], rows: Sequence[Row]) -> None:
-    """Have the browser save rows under a name made of the title."""
+def csv_button(title: str, columns: Sequence[Column], rows: Callable[[], Sequence[Row]]) -> ui.button:
+    """A button that has the browser save what `rows` gives then, under a name made of the title."""
     name = "-".join(title.lower().split()) + ".csv"
-    ui.download.content(as_csv(columns, rows), name, "text/csv")
+
+    def save() -> None:
+        ui.download.content(as_csv(columns, rows()), name, "text/csv")
+
+    return icon_button("download", f"Download {title} as CSV", save)
 
 
 def _heading(column: Column) -> dict[str, Any]:

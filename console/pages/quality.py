@@ -12,9 +12,9 @@ from console.components.confirm import confirm
 from console.components.filters import choice_filter
 from console.components.json import json_view
 from console.components.notice import empty
-from console.components.panel import figure, figures, icon_button, panel
+from console.components.panel import figure, figures, panel
 from console.components.plots import banded, daily_lines, heatmap
-from console.components.table import Column, Row, Table, save_csv
+from console.components.table import Column, Row, Table, csv_button
 from console.components.window import WindowBar
 from console.frame import Visit, page
 from console.moments import count, moment, percent
@@ -150,7 +150,7 @@ class _Letters:
         ) as held:
             with held.actions:
                 self._counts = ui.element("div")
-                icon_button("download", "Download Dead letters as CSV", self._download)
+                csv_button("Dead letters", LETTERS, lambda: self._rows)
             self._table = Table(LETTERS, (), label="Dead letters", on_choose=self._open, page_size=10)
             self._none = ui.element("div").classes("w-full")
             with self._none:
@@ -170,9 +170,6 @@ class _Letters:
             if counts:
                 choice_filter("Reason", known, chosen if chosen in known else "", self._choose)
         self._show()
-
-    def _download(self) -> None:
-        save_csv("Dead letters", LETTERS, self._rows)
 
     def _show(self) -> None:
         opened, rows = self._address.values["letter"], self._rows

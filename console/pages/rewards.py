@@ -9,9 +9,9 @@ from nicegui import ui
 from console.addresses import Address, url
 from console.components.chart import Chart
 from console.components.filters import toggle
-from console.components.panel import figure, figures, icon_button, panel
+from console.components.panel import figure, figures, panel
 from console.components.plots import daily_lines, intervals, stacked_days
-from console.components.table import Column, Row, Table, save_csv
+from console.components.table import Column, Row, Table, csv_button
 from console.components.window import WindowBar
 from console.frame import Visit, page
 from console.moments import count, number, percent
@@ -105,9 +105,7 @@ async def rewards(visit: Visit, days: int = 30, since: str = "", until: str = ""
         )  # fmt: skip
     with panel("Policies compared", note=COMPARED, flush=True) as compared:
         with compared.actions:
-            icon_button(
-                "download", "Download policies compared as CSV", lambda: save_csv("Policies compared", POLICIES, shown)
-            )
+            csv_button("Policies compared", POLICIES, lambda: shown)
         compare = Table(POLICIES, (), label="Policies compared", page_size=0)
     with ui.element("div").classes("cols"):
         category = Chart(
@@ -116,7 +114,7 @@ async def rewards(visit: Visit, days: int = 30, since: str = "", until: str = ""
         )  # fmt: skip
         with panel("Tips", note="The most shown first; each links to its decisions", flush=True) as listed:
             with listed.actions:
-                icon_button("download", "Download Tips as CSV", lambda: save_csv("Tips", TIPS, by_tips))
+                csv_button("Tips", TIPS, lambda: by_tips)
             tips = Table(TIPS, (), label="Tips", page_size=10)
 
 
