@@ -79,7 +79,8 @@ class Snapshot(Protocol):
 
 class Projector:
     """Folds one stream into one sink. Without a store only what scoring needs is folded; without a sink the snapshot
-    is all that is kept.
+    is all that is kept. With `gather_s` events that come one by one are folded together, at most so many seconds after
+    the first; whoever waits for one has it at once.
 
     `seq` and `checkpoint` are what the sink holds, `state` is as far as folding has come (`state.seq`).
     """
@@ -92,6 +93,7 @@ class Projector:
         snapshot: Snapshot | None = None,
         *,
         min_interval_s: float = 0.0,
+        gather_s: float = 0.0,
     ) -> None:
         self.state = State()
         self.checkpoint: Checkpoint | None = None
@@ -99,7 +101,7 @@ class Projector:
         self.set_aside: str | None = None
         self.rate = Rate()
         self._source, self._sink, self._store, self._snapshot = source, sink, store, snapshot
-        self._min_interval_s = min_interval_s
+        self._min_interval_s, self._gather_s = min_interval_s, gather_s
         self._thread = ThreadPoolExecutor(1, "sink")
         self._info: StreamState
         self._decoder: Decoder
@@ -108,7 +110,7 @@ class Projector:
         self._pending_events = 0
         self._saved_seq = 0
         self._dirty, self._urgent, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._stopping = asyncio.Event()
+        self._stopping, self._awaited = asyncio.Event(), asyncio.Event()
         self._ended = False
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
 
@@ -141,6 +143,7 @@ class Projector:
             raise self._end_before(seq)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((seq, future))
+        self._awaited.set()
         await future
 
     async def stop(self) -> None:
@@ -227,6 +230,9 @@ class Projector:
                 self._room.clear()
                 self._urgent.set()
                 await self._room.wait()
+            if self._gather_s and len(records) <= SLICE and not self._waiting:
+                self._awaited.clear()
+                await _either(self._awaited, self._gather_s)
 
     def _fold(self, recorded: Recorded) -> None:
         state = self.state

@@ -27,6 +27,8 @@ STORES: dict[str, Store | None] = {"sqlite": "sqlite", "analytics": "duckdb", "q
 
 # So that tiny transactions do not pile up; whoever needs to read its own write asks SQLite or the scorer.
 DUCKDB_INTERVAL_S = 0.5
+# The scorer answers people between two folds: one fold of several events takes less of it than as many of one.
+GATHER_S = 0.004
 # Two such processes share a machine with everything else; what does not fit goes to disk.
 DUCKDB_SETTINGS: Mapping[str, str | int] = {"memory_limit": "1GiB", "threads": 2}
 
@@ -44,7 +46,8 @@ class OpenVersion:
     def projector(self, source: Source) -> Projector:
         """What folds into it."""
         interval = DUCKDB_INTERVAL_S if self.store == "duckdb" else 0.0
-        return Projector(source, self.sink, self.store, self.snapshot, min_interval_s=interval)
+        gather = GATHER_S if self.sink is None else 0.0
+        return Projector(source, self.sink, self.store, self.snapshot, min_interval_s=interval, gather_s=gather)
 
     def close(self) -> None:
         """Close the files; nothing may use them any more."""

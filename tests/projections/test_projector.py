@@ -14,7 +14,6 @@ from projections.checkpoint import Checkpoint
 from projections.folds.changes import Change, TableBatch
 from projections.folds.projection import State, fold
 from projections.projector import ProjectionEnded, ProjectionStopped, Projector, SinkBusy, SinkFailed
-from projections.rate import Rate
 from projections.sinks.memory import MemorySink
 from projections.sinks.snapshots import SnapshotFile
 from tests.folds.log import Log, fold_all, state_bytes
@@ -206,6 +205,24 @@ async def test_transactions_keep_their_distance_while_events_trickle() -> None:
     assert sink.seqs == [21, 31]
 
 
+async def test_events_that_trickle_are_gathered_until_somebody_waits_for_one() -> None:
+    stream, trickling = stream_of(log_of(20)), log_of(40).records[20:]
+    projector = Projector(stream, None, None, gather_s=3600)
+    running = asyncio.create_task(projector.run())
+    await projector.wait_for(21)
+    stream.add(trickling[:1])
+    await until(lambda: projector.state.seq == 22)
+    for record in trickling[1:]:
+        stream.add([record])
+        await asyncio.sleep(0.001)
+    assert projector.state.seq == 22
+    async with asyncio.timeout(10):
+        await projector.wait_for(stream.last_seq)
+    assert projector.state.seq == stream.last_seq == 41
+    await projector.stop()
+    await running
+
+
 async def test_folding_waits_for_a_store_that_is_far_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(projections.projector, "MOST_PENDING", 50)
     stream, sink = stream_of(log_of(2000), size=10), Recorder()
@@ -309,19 +326,6 @@ async def test_a_fold_gives_way_to_others_at_least_every_64_events() -> None:
     await Projector(stream, None, None).run(upto=stream.last_seq)
     running.cancel()
     assert turns >= 2000 // 64
-
-
-def test_the_rate_is_of_the_last_seconds() -> None:
-    now = 100.0
-    rate = Rate(lambda: now)
-    now = 102.0
-    rate.count(10)
-    assert rate.per_second() == 5
-    now = 106.0
-    rate.count(15)
-    assert rate.per_second() == 5
-    now = 112.0
-    assert rate.per_second() == 0
 
 
 async def test_an_empty_store_begins_with_the_first_event() -> None:
