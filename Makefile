@@ -5,6 +5,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
+# Where bytecode is forbidden, each of the hundred programs that tests start would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help run test lint check bench lock clean
 
 BIN := .venv/bin

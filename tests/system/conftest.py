@@ -7,7 +7,7 @@ import pytest
 from tests.system.running import RunningSystem
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     """Everything of `tipstream up`, healthy, without the demo."""
     running = RunningSystem(tmp_path_factory.mktemp("system") / "home")
