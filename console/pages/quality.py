@@ -19,12 +19,15 @@ from console.components.window import WindowBar
 from console.frame import Visit, page
 from console.moments import count, moment, percent
 from projections.reports.drift import MODERATE, MOST, SIGNIFICANT
+from services.api.admin.cards import training_window
 from services.api.admin.commands import folded
 from services.api.admin.dead_letters import dead_letters, reasons, skip
+from services.api.admin.models import models
 from services.api.admin.quality import drift, quality_of
 from services.api.admin.windows import Window
 
 MOST_LETTERS = 500
+BEFORE = "before"
 
 
 def index(number: float) -> str:
@@ -72,10 +75,18 @@ LETTERS = (
 
 @page("/admin/quality", title="Data quality", group="Data", icon="fact_check", order=1)
 async def quality(
-    visit: Visit, days: int = 30, since: str = "", until: str = "", reason: str = "", letter: int | None = None
+    visit: Visit,
+    days: int = 30,
+    since: str = "",
+    until: str = "",
+    against: str = "",
+    reason: str = "",
+    letter: int | None = None,
 ) -> None:
-    """A window for the charts; dead letters by reason, one of them opened."""
-    address = Address("/admin/quality", days=days, since=since, until=until, reason=reason, letter=letter)
+    """A window for the charts, and what drift is told against; dead letters by reason, one of them opened."""
+    address = Address(
+        "/admin/quality", days=days, since=since, until=until, against=against, reason=reason, letter=letter
+    )
 
     async def load(window: Window) -> None:
         names = ("quality_daily", "missing_by_feature", "stale_by_source")
@@ -87,7 +98,7 @@ async def quality(
         stale.show(expired)
         complete.show(daily)
         # By itself and last: it compares the values of two windows, which takes a second where there are millions.
-        drifted.show(await drift(visit.parts, window))
+        await drifted.load(window)
 
     WindowBar(address, load)
     row = figures(4)
@@ -114,13 +125,7 @@ async def quality(
             DAILY, nothing=("Nothing in this window", "Choose a longer window."),
             note="Decisions that got feedback; expected source-days that reported",
         )  # fmt: skip
-    drifted = Chart(
-        "Drift", banded("name", "psi", "band", BAND_COLOURS, (MODERATE, SIGNIFICANT)), DRIFT, height=420,
-        nothing=("Nothing to compare with", "No decision of ours is in the window of the same length just before."),
-        note="Population stability index of chosen tips' features and of signals against the window of the same length "
-        f"just before: below {MODERATE} little has changed, above {SIGNIFICANT} much; grey: too few values to say. "
-        f"Of at most {MOST:,} decisions each",
-    )  # fmt: skip
+    drifted = _Drift(visit, address)
     await _Letters(visit, address).build()
 
 
@@ -135,6 +140,52 @@ def _figures(daily: list[dict[str, Any]]) -> None:
     figure("Decisions with feedback", percent(share("reacted", "decisions")), note="imported ones too")
     reported = share("reported_source_days", "expected_source_days")
     figure("Sources that reported", percent(reported), note="of expected source-days")
+
+
+class _Drift:
+    """Drift of a window against what is chosen: the training window of a model, at first the live one's, or the window
+    of the same length just before."""
+
+    def __init__(self, visit: Visit, address: Address) -> None:
+        self._visit, self._address = visit, address
+        self._window = Window.of(days=None)
+        self._offered = False
+        self._chart = Chart(
+            "Drift", banded("name", "psi", "band", BAND_COLOURS, (MODERATE, SIGNIFICANT)), DRIFT, height=420,
+            nothing=("Nothing to compare with", "One of the two windows holds no decision of ours."),
+            note="Population stability index of chosen tips' features and of signals against those of other decisions: "
+            f"below {MODERATE} little has changed, above {SIGNIFICANT} much; grey: too few values to say. "
+            f"Of at most {MOST:,} decisions each",
+        )  # fmt: skip
+
+    async def load(self, window: Window) -> None:
+        """Draw this window. Raises Problem for a model that has no training window, BusUnavailable, RequestFailed."""
+        self._window = window
+        if not self._offered:
+            await self._offer()
+        await self._draw()
+
+    async def _offer(self) -> None:
+        found = await models(self._visit.parts)
+        live = {one.model_version for one in found.promotions if one.live}
+        trained = {one.id: f"Training of {one.id}{' (live)' * (one.id in live)}" for one in found.versions}
+        against = self._address.values["against"] or next((one for one in trained if one in live), BEFORE)
+        self._address.values["against"] = against
+        # A link may name a model that the registry does not tell of just now.
+        options = {against: against, **trained, BEFORE: "The window before"}
+        with self._chart.actions.actions:
+            choice_filter("Against", options, against, self._choose)
+        self._offered = True
+
+    async def _choose(self, against: str) -> None:
+        self._address.set(against=against)
+        await self._draw()
+
+    async def _draw(self) -> None:
+        against, reference = str(self._address.values["against"]), (None, None)
+        if against != BEFORE:
+            reference = await training_window(self._visit.parts, against)
+        self._chart.show(await drift(self._visit.parts, self._window, *reference))
 
 
 class _Letters:

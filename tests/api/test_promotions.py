@@ -104,6 +104,27 @@ async def test_people_erased_after_the_data_window_are_counted_when_the_card_is_
     assert counts == [(0, [], False), (1, [], True)]
 
 
+async def test_drift_is_told_against_the_training_window_of_a_version(system: System, mlflow: MlflowServer) -> None:
+    """Of five decisions it was fitted on the second to the fourth."""
+    for number in range(5):
+        await system.post("/v1/recommendations", user_id="ann", decision_id=f"d{number}")
+    await system.folded()
+    second, fourth = [(await system.get(f"/api/admin/decisions/d{number}"))["seq"] for number in (1, 3)]
+    window = whole(stored()).window
+    assert window is not None
+    fitted_on = window.model_copy(update={"first_seq": second, "last_seq": fourth})
+    version = await registered(mlflow, "drifting", changes={"window": fitted_on})
+    moved = await system.get(f"/api/admin/data-quality/drift?days=1&model={version}")
+    assert {(row["reference_values"], row["window_values"]) for row in moved} == {(3, 5)}
+    without = await registered(mlflow, "windowless", changes={"window": None})
+    for query, status in (
+        (f"model={version}&first_seq=1", 422), (f"model={version}&last_seq=9", 422), ("model=nobody/1", 404),
+        (f"model={without}", 409),
+    ):  # fmt: skip
+        refused = await system.door.admin.get(f"/api/admin/data-quality/drift?{query}")
+        assert (refused.status_code, refused.json()["field"]) == (status, "model"), query
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

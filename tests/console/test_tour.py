@@ -143,6 +143,11 @@ def test_the_tour(browser: Browser, system: RunningSystem) -> None:
         page = admin.open(f"/admin/models?version={version}")
         expect(page.get_by_role("row").filter(has_text=version).first).to_be_visible()
         expect(page.get_by_text("the tour ends")).to_be_visible()
+        page = admin.open(f"/admin/quality?against={version}")
+        expect(page.get_by_label("Against")).to_have_value(f"Training of {version}")
+        trained_on = card["card"]["window"]["decisions"]
+        page.get_by_role("button", name="Show Drift as a table").click()
+        expect(page.locator('.q-table__container[aria-label="Drift"] tbody tr').first).to_contain_text(f"{trained_on:,}")
         page = admin.open("/admin/ops")
         expect(page.get_by_text("guardrail, beside softmax").first).to_be_visible()
     report = system.verify()

@@ -64,6 +64,20 @@ async def get_card(version: Id, parts: PartsOf) -> Story:
         raise Problem.unavailable(str(problem)) from None
 
 
+async def training_window(parts: Parts, model_version: str) -> tuple[int, int]:
+    """The first and the last sequence that a version was fitted on. Raises Problem 404 and 409 naming `model`, 503."""
+    registry = Registry(parts.mlflow)
+    try:
+        window = (await registry.card(await registry.version(model_version))).window
+    except NotRegistered as problem:
+        raise Problem(404, "Not Found", str(problem), field="model") from None
+    except RegistryAway as problem:
+        raise Problem.unavailable(str(problem)) from None
+    if window is None:
+        raise Problem(409, "No training window", f"the card of {model_version} names no data window", field="model")
+    return window.first_seq, window.last_seq
+
+
 async def story(parts: Parts, version: Version) -> Story:
     """The card of a version and what happened since. Raises RegistryAway."""
     card: Card | None = None

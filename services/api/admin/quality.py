@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from contracts.events.base import Id
+from services.api.admin.cards import training_window
 from services.api.admin.dead_letters import reasons
 from services.api.admin.reports import Rows, report
 from services.api.admin.windows import Window, WindowOf
@@ -107,10 +109,15 @@ async def get_data_quality(
 async def get_drift(
     parts: PartsOf,
     window: WindowOf,
-    first_seq: Annotated[int | None, Query(ge=0, description="where the reference begins: a training window's")] = None,
+    model: Annotated[Id | None, Query(description="a version: its training window is the reference")] = None,
+    first_seq: Annotated[int | None, Query(ge=0, description="where the reference begins")] = None,
     last_seq: Annotated[int | None, Query(ge=0, description="where the reference ends, within it")] = None,
 ) -> list[Drift]:
     """Drift against decisions of the reference; without one, against the window of the same length just before."""
+    if model is not None:
+        if first_seq is not None or last_seq is not None:
+            raise Problem.invalid([("model", "names the reference; first_seq and last_seq would name another")])
+        first_seq, last_seq = await training_window(parts, model)
     if first_seq is not None and last_seq is not None and last_seq < first_seq:
         raise Problem.invalid([("last_seq", "is before first_seq")])
     return [Drift.model_validate(row) for row in await drift(parts, window, first_seq, last_seq)]
