@@ -1,6 +1,7 @@
 """What the routes work with, made once by `app.py` and found in `app.state.parts`."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import httpx
@@ -21,7 +22,8 @@ from services.settings import Settings
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The stream, its last events, the replay and the evaluations that run, the read model, the scorer (an HTTP client
-    with its key), MLflow, what joins them, and who may come in.
+    with its key), MLflow, what joins them, and who may come in. `turn` is held from looking at what stands until a
+    command that depends on it is folded.
     """
 
     settings: Settings
@@ -35,6 +37,7 @@ class Parts:
     recommender: Recommender
     accounts: Accounts
     tickets: Tickets
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 def parts_of(request: Request) -> Parts:

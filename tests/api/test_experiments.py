@@ -109,6 +109,15 @@ async def test_arms_that_serving_does_not_keep_to_raise_the_sample_ratio_alarm(s
     assert found["arms"][0]["strays"] + found["arms"][1]["strays"] > 40
 
 
+async def test_of_two_that_start_at_one_moment_one_is_told_of_the_other(shadowed: System) -> None:
+    orders = [ORDER | {"experiment_id": name} for name in ("one", "two")]
+    answers = await asyncio.gather(
+        *(shadowed.door.admin.post("/api/admin/experiments", json=order) for order in orders)
+    )
+    assert sorted(answer.status_code for answer in answers) == [202, 409]
+    assert len(await shadowed.get("/api/admin/experiments")) == 1
+
+
 async def test_what_cannot_be_started_is_refused_by_its_field(shadowed: System) -> None:
     system = shadowed
     linucb, greedy = ARMS

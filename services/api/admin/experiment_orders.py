@@ -89,21 +89,22 @@ def plan_experiment(parts: Parts, order: ExperimentOrder) -> ExperimentPlan:
 async def start_experiment(parts: Parts, order: ExperimentOrder, actor: str) -> Commanded:
     """Publish the start. Raises Problem: 422 naming the field, 409 naming the one that runs, or the policy that has not
     shadowed for long enough."""
-    _check(parts, order)
-    for arm in order.arms:
-        await check_climb(parts, arm.policy, {}, force=order.force, reason=order.reason)
-    event = ExperimentStarted(
-        experiment_id=order.experiment_id,
-        name=order.name,
-        salt=order.salt or new_id(),
-        arms=order.arms,
-        holdback=order.holdback,
-        reason=forced(order.reason) if order.force else order.reason,
-    )
-    started = await command(parts, event, actor)
-    # Whoever starts the next one is told of this one.
-    await folded(parts, started.seq)
-    return started
+    async with parts.turn:
+        _check(parts, order)
+        for arm in order.arms:
+            await check_climb(parts, arm.policy, {}, force=order.force, reason=order.reason)
+        event = ExperimentStarted(
+            experiment_id=order.experiment_id,
+            name=order.name,
+            salt=order.salt or new_id(),
+            arms=order.arms,
+            holdback=order.holdback,
+            reason=forced(order.reason) if order.force else order.reason,
+        )
+        started = await command(parts, event, actor)
+        # Whoever starts the next one is told of this one.
+        await folded(parts, started.seq)
+        return started
 
 
 async def stop_experiment(parts: Parts, experiment_id: str, actor: str, reason: str | None = None) -> Commanded:
