@@ -182,9 +182,8 @@ class _Drift:
         await self._draw()
 
     async def _draw(self) -> None:
-        against, reference = str(self._address.values["against"]), (None, None)
-        if against != BEFORE:
-            reference = await training_window(self._visit.parts, against)
+        against = str(self._address.values["against"])
+        reference = await training_window(self._visit.parts, against) if against != BEFORE else ()
         self._chart.show(await drift(self._visit.parts, self._window, *reference))
 
 

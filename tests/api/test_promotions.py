@@ -109,7 +109,7 @@ async def test_drift_is_told_against_the_training_window_of_a_version(system: Sy
     for number in range(5):
         await system.post("/v1/recommendations", user_id="ann", decision_id=f"d{number}")
     await system.folded()
-    second, fourth = [(await system.get(f"/api/admin/decisions/d{number}"))["seq"] for number in (1, 3)]
+    second, fourth = [(await system.get(f"/api/admin/decisions/d{number}"))["decision"]["seq"] for number in (1, 3)]
     window = whole(stored()).window
     assert window is not None
     fitted_on = window.model_copy(update={"first_seq": second, "last_seq": fourth})

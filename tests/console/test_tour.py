@@ -147,7 +147,9 @@ def test_the_tour(browser: Browser, system: RunningSystem) -> None:
         expect(page.get_by_label("Against")).to_have_value(f"Training of {version}")
         trained_on = card["card"]["window"]["decisions"]
         page.get_by_role("button", name="Show Drift as a table").click()
-        expect(page.locator('.q-table__container[aria-label="Drift"] tbody tr').first).to_contain_text(f"{trained_on:,}")
+        expect(page.locator('.q-table__container[aria-label="Drift"] tbody tr').first).to_contain_text(
+            f"{trained_on:,}"
+        )
         page = admin.open("/admin/ops")
         expect(page.get_by_text("guardrail, beside softmax").first).to_be_visible()
     report = system.verify()
