@@ -1,4 +1,4 @@
-"""A version's card with what came after it, and the buttons that promote it or go back by one."""
+"""A version's card with what came after it, and the buttons that let it score along, promote it or go back by one."""
 
 from asyncio import to_thread
 from collections.abc import Awaitable, Callable
@@ -15,7 +15,7 @@ from services.api.admin.cards import Story, story
 from services.api.admin.commands import folded
 from services.api.admin.models import ModelVersion
 from services.api.admin.promotions import (
-    Promoted,
+    Followed,
     PromotionOrder,
     RollbackOrder,
     consequence,
@@ -24,15 +24,17 @@ from services.api.admin.promotions import (
     promote,
     roll_back,
 )
+from services.api.admin.shadow_orders import ShadowOrder, shadow, shadow_consequence, withdraw
 from services.problems import Problem
 
 Changed = Callable[[], Awaitable[None]]
 
 
 class ModelCard:
-    """The card as it reads now; whoever operates may promote its version unless it is live."""
+    """The card as it reads now; whoever operates may promote its version or put it into shadow unless it is live, and
+    withdraw one that scores `along`."""
 
-    def __init__(self, visit: Visit, version: ModelVersion, *, live: bool, changed: Changed) -> None:
+    def __init__(self, visit: Visit, version: ModelVersion, *, live: bool, along: bool, changed: Changed) -> None:
         self._visit, self._version, self._changed = visit, version, changed
         with panel(f"Card of {version.id}") as found:
             with ui.element("div").classes("line wrap"):
@@ -41,14 +43,21 @@ class ModelCard:
                 chip(version.status.lower(), "good" if version.status == "READY" else "warn")
                 if live:
                     chip("live", "good")
+                if along:
+                    chip("in shadow", "accent")
             self._told = ui.element("div").classes("w-full stack")
             for name, value in sorted(version.tags.items()):
                 with ui.element("div").classes("line apart"):
                     ui.label(name).classes("muted small")
                     ui.label(value).classes("mono break")
-        if visit.may("operate") and not live:
+        if visit.may("operate"):
             with found.actions:
-                ui.button("Promote…", on_click=self._ask, color="primary").props("unelevated dense")
+                if along:
+                    ui.button("Withdraw…", on_click=self._withdraw, color=None).props("outline dense")
+                elif not live:
+                    ui.button("Shadow…", on_click=self._shadow, color=None).props("outline dense")
+                if not live:
+                    ui.button("Promote…", on_click=self._promote, color="primary").props("unelevated dense")
         ui.timer(0, self._tell, once=True)
 
     async def _tell(self) -> None:
@@ -69,7 +78,7 @@ class ModelCard:
             else:
                 empty("No card", "A version without a card can't be promoted.", icon="description")
 
-    async def _ask(self) -> None:
+    async def _promote(self) -> None:
         parts, order = self._visit.parts, PromotionOrder(model_version=self._version.id)
         try:
             _, prior, card = await promotable(parts, order.model_version)
@@ -84,14 +93,40 @@ class ModelCard:
         reason = await reasoned(title, "\n".join(lines), action="Promote", danger=bool(failed))
         if reason is None:
             return
-        await self._visit.check("operate")
         order = order.model_copy(update={"reason": reason or None, "force": bool(failed)})
+        await self._do(lambda: promote(parts, order, self._visit.actor), _starts(self._version.id))
+
+    async def _shadow(self) -> None:
+        parts, version = self._visit.parts, self._version.id
         try:
-            done = await promote(parts, order, self._visit.actor)
+            _, prior, _ = await promotable(parts, version)
         except Problem as problem:
             ui.notify(problem.detail, type="warning")
             return
-        await _follow(self._visit, done, self._changed)
+        said = (await shadow_consequence(parts, prior.feature_set, version)).said
+        reason = await reasoned(f"Put {version} into shadow?", "\n".join(said), action="Shadow")
+        if reason is None:
+            return
+        order = ShadowOrder(model_version=version, reason=reason or None)
+        await self._do(lambda: shadow(parts, order, self._visit.actor), f"{version} scores along.")
+
+    async def _withdraw(self) -> None:
+        parts, version = self._visit.parts, self._version.id
+        said = "It no longer scores along; what it has shown stays."
+        reason = await reasoned(f"Withdraw {version} from shadow?", said, action="Withdraw")
+        if reason is None:
+            return
+        order = ShadowOrder(model_version=version, reason=reason or None)
+        await self._do(lambda: withdraw(parts, order, self._visit.actor), f"{version} no longer scores along.")
+
+    async def _do(self, act: Callable[[], Awaitable[Followed]], said: str) -> None:
+        await self._visit.check("operate")
+        try:
+            done = await act()
+        except Problem as problem:
+            ui.notify(problem.detail, type="warning")
+            return
+        await _follow(self._visit, done, said, self._changed)
 
 
 def roll_back_button(visit: Visit, changed: Changed) -> None:
@@ -109,15 +144,19 @@ def roll_back_button(visit: Visit, changed: Changed) -> None:
             return
         await visit.check("operate")
         done = await roll_back(visit.parts, RollbackOrder(reason=reason or None), visit.actor)
-        await _follow(visit, done, changed)
+        await _follow(visit, done, _starts(done.model_version), changed)
 
     if visit.may("operate"):
         ui.button("Roll back…", on_click=ask, color=None).props("outline dense")
 
 
-async def _follow(visit: Visit, done: Promoted, changed: Changed) -> None:
+def _starts(model_version: str) -> str:
+    return f"the next scores start from {model_version}."
+
+
+async def _follow(visit: Visit, done: Followed, said: str, changed: Changed) -> None:
     if await folded(visit.parts, done.seq):
-        ui.notify(f"Event {done.seq}: the next scores start from {done.model_version}.")
+        ui.notify(f"Event {done.seq}: {said}")
     else:
         ui.notify(f"Asked for: event {done.seq}. The read model is behind; see Health.", type="warning")
     if done.note:

@@ -39,6 +39,14 @@ def load_signer(settings: Settings) -> Signer:
     return Signer(signing_seed(settings))
 
 
+def trusted_signer(settings: Settings, decoder: Decoder) -> Signer:
+    """The installation's signer, once its key is known to be the stream's. Raises ForeignSigningKey."""
+    signer = load_signer(settings)
+    if signer.key_id not in decoder.trust.keys:
+        raise ForeignSigningKey(f"the stream trusts key {next(iter(decoder.trust.keys))}, HOME has {signer.key_id}")
+    return signer
+
+
 async def ensure_stream(bus: Bus, settings: Settings) -> Decoder:
     """Declare the stream and publish what is missing of its first events; the decoder of this stream.
 
@@ -52,8 +60,7 @@ async def ensure_stream(bus: Bus, settings: Settings) -> Decoder:
     )
     await _publish_if(bus, publisher, started, "stream-started", "Nats-Expected-Last-Sequence")
     decoder = await open_decoder(bus)
-    if signer.key_id not in decoder.trust.keys:
-        raise ForeignSigningKey(f"the stream trusts key {next(iter(decoder.trust.keys))}, HOME has {signer.key_id}")
+    trusted_signer(settings, decoder)
     for event, event_id in first_events():
         await _publish_if(bus, publisher, event, event_id, "Nats-Expected-Last-Subject-Sequence")
     return decoder

@@ -185,9 +185,7 @@ def _shadow_row(one: Shadowed) -> dict[str, Any]:
     told["progress"] = (
         f"{one.decisions:,} of {one.needed_decisions:,} decisions, {one.days:,} of {one.needed_days:,} days"
     )
-    if one.estimate is not None and one.ci_low is not None and one.ci_high is not None:
-        told["estimate"] = f"{one.estimate:.3f} ({one.ci_low:.3f} to {one.ci_high:.3f})"
-    return told
+    return told | {"estimate": one.interval}
 
 
 def _shares(rows: list[dict[str, Any]]) -> str:

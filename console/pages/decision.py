@@ -216,6 +216,7 @@ class Opened:
     def _shadows(self) -> None:
         columns = [
             Column("policy", "Policy"),
+            Column("prior", "Prior", "id"),
             Column("tip", "Would have shown"),
             Column("agreed", "Agreed", "chip", tone=lambda row: "good" if row["agreed"] == "yes" else "accent"),
             Column("score", "Score", "number", show=SCORE),
@@ -223,17 +224,19 @@ class Opened:
             Column("seq", "Event", "id", show=str, link=lambda row: event_url(row["seq"])),
         ]
         rows = [
-            one.model_dump() | {"tip": self._title(one.tip_id), "agreed": "yes" if one.agreed else "no"}
+            one.model_dump()
+            | {"tip": self._title(one.tip_id), "agreed": "yes" if one.agreed else "no"}
+            | {"prior": f"{one.model_version}, in shadow" if one.model_version else "the promoted one"}
             for one in self._why.shadows
         ]
-        with panel("Shadow policies", flush=True):
+        with panel("Shadows", flush=True):
             if rows:
-                Table(columns, rows, label="Shadow policies", page_size=0)
+                Table(columns, rows, label="Shadows", page_size=0)
             elif self._why.shadows_problem:
                 empty("Not known now", self._why.shadows_problem, link="Health", target="/admin/health")
             else:
                 empty(
-                    "No policy scored along", "A policy in shadow decides beside the live one without being shown.",
+                    "Nothing scored along", "A policy or a model in shadow decides too, without being shown.",
                     link="Put one into shadow", target="/admin/ops",
                 )  # fmt: skip
 

@@ -1,8 +1,10 @@
-"""Models: versions with alias and card, who promoted which when, and MLflow's own interface beside them.
+"""Models: versions with alias and card, who promoted which when, what scores along, and MLflow's interface beside them.
 
 This page has the address without anything behind it, MLflow's begin one slash deeper (`services/api/mlflow_proxy.py`).
 The page's `at` follows the frame, so that a link to a run or a version can be passed on.
 """
+
+from collections.abc import Mapping
 
 from nicegui import ui
 
@@ -13,14 +15,18 @@ from console.components.panel import Panel, panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit, page
 from console.model_card import ModelCard, roll_back_button
-from console.moments import moment
+from console.moments import count, moment, number, percent
 from ml.registry.server import MOUNT
-from services.api.admin.models import Models, ModelVersion
+from services.api.admin.model_shadows import CountedShadow, counted
+from services.api.admin.models import Models
 from services.api.admin.models import models as read_models
+from services.bus.errors import BusUnavailable, RequestFailed
 
 PATH = "/admin/models"
 FIRST = "/models"
 LOOK_AGAIN_S = 3.0
+COUNT_AGAIN_S = 10.0
+"""What shadows have shown is worked out over all that they scored along."""
 
 
 @page(PATH, title="Models", group="Learning", icon="hub", order=5)
@@ -35,12 +41,15 @@ class ModelsPage:
     def __init__(self, visit: Visit, address: Address) -> None:
         self._visit, self._address = visit, address
         self._shown: Models | None = None
+        self._counted: dict[str, CountedShadow] = {}
+        self._tables: tuple[Table | None, Table | None] = (None, None)
         self._frame: MlflowFrame | None = None
         with ui.element("div").classes("models-page"):
             with ui.element("div").classes("stack"):
                 self._list = ui.element("div").classes("w-full")
                 self._card = ui.element("div").classes("w-full")
                 self._promotions = ui.element("div").classes("w-full")
+                self._shadows = ui.element("div").classes("w-full")
             with panel("MLflow", flush=True) as self._mlflow:
                 self._state = ui.element("div").classes("w-full")
         with self._list, panel("Versions"):
@@ -49,6 +58,7 @@ class ModelsPage:
     async def begin(self) -> None:
         """Look once now, then every few seconds."""
         ui.timer(LOOK_AGAIN_S, self._look, immediate=True)
+        ui.timer(COUNT_AGAIN_S, self._count)
 
     async def _look(self) -> None:
         found = await read_models(self._visit.parts)
@@ -61,6 +71,18 @@ class ModelsPage:
             self._embed(self._mlflow)
         elif found.registry == "up" and before is not None and before.registry != "up" and self._frame is not None:
             self._frame.again()
+        await self._count()
+
+    async def _count(self) -> None:
+        if self._shown is None or not self._shown.shadows:
+            return
+        try:
+            found = await counted(self._visit.parts)
+        except (BusUnavailable, RequestFailed):
+            # What was known stays; Health says what is away.
+            return
+        self._counted = {one.model_version: one for one in found}
+        self._show_rows()
 
     def _embed(self, place: Panel) -> None:
         # MLflow's interface is made for wide windows; a narrow one looks at a part of it.
@@ -82,20 +104,17 @@ class ModelsPage:
             self._frame.set_visibility(found.registry == "up")
 
     def _draw_lists(self, found: Models) -> None:
-        for place in (self._list, self._card, self._promotions):
+        for place in (self._list, self._card, self._promotions, self._shadows):
             place.clear()
-        chosen = next((one for one in found.versions if one.id == self._address.values["version"]), None)
-        live = {one.model_version for one in found.promotions if one.live}
+        versions = shadows = None
         with self._list, panel("Versions", flush=bool(found.versions)):
             if found.versions:
-                self._versions(found.versions, live, chosen)
+                versions = Table(_VERSIONS, (), label="Versions", on_choose=lambda row: self._choose(str(row["id"])))
             elif found.registry == "up":
                 empty("No model is registered yet", "Until one is promoted, every score starts from the neutral prior.")
             else:
                 notice(found.detail or "", tone="warn")
-        if chosen is not None:
-            with self._card:
-                ModelCard(self._visit, chosen, live=chosen.id in live, changed=self._look)
+        self._draw_card(found)
         with self._promotions, panel("Promotions", flush=bool(found.promotions)) as promotions:
             if found.promotions:
                 with promotions.actions:
@@ -103,18 +122,35 @@ class ModelsPage:
                 Table(_PROMOTIONS, [one.model_dump(mode="json") for one in found.promotions], label="Promotions")
             else:
                 empty("Nothing was promoted yet", "Each promotion is a signed event and stands here with who and when.")
+        with self._shadows, panel("Shadows", flush=bool(found.shadows), note="decisions made again under their priors"):
+            if found.shadows:
+                shadows = Table(_SHADOWS, (), label="Shadows")
+            else:
+                empty("Nothing was in shadow yet", "What is trained goes there, and scores along without being shown.")
+        self._tables = (versions, shadows)
+        self._show_rows()
 
-    def _versions(self, versions: list[ModelVersion], live: set[str], chosen: ModelVersion | None) -> None:
-        rows = [
-            {
-                **one.model_dump(mode="json"),
-                "aliases": ", ".join(one.aliases),
-                "live": "live" if one.id in live else "",
-            }
-            for one in versions
-        ]
-        table = Table(_VERSIONS, rows, label="Versions", on_choose=lambda row: self._choose(str(row["id"])))
-        table.show(rows, chosen=lambda row: chosen is not None and row["id"] == chosen.id)
+    def _draw_card(self, found: Models) -> None:
+        chosen = next((one for one in found.versions if one.id == self._address.values["version"]), None)
+        if chosen is None:
+            return
+        live = any(one.live and one.model_version == chosen.id for one in found.promotions)
+        along = any(one.until is None and one.model_version == chosen.id for one in found.shadows)
+        with self._card:
+            ModelCard(self._visit, chosen, live=live, along=along, changed=self._look)
+
+    def _show_rows(self) -> None:
+        """What the tables say now: figures change more often than what there is."""
+        versions, shadows = self._tables
+        if self._shown is None:
+            return
+        along = _shadow_rows(self._shown, self._counted)
+        if shadows is not None:
+            shadows.show(along)
+        if versions is not None:
+            chosen = self._address.values["version"]
+            rows = _version_rows(self._shown, {row["model_version"]: row for row in along})
+            versions.show(rows, chosen=lambda row: row["id"] == chosen)
 
     def _choose(self, version: str) -> None:
         self._address.set(version=version)
@@ -122,14 +158,43 @@ class ModelsPage:
             self._draw_lists(self._shown)
 
 
+def _version_rows(found: Models, along: Mapping[str, Row]) -> list[Row]:
+    live = {one.model_version for one in found.promotions if one.live}
+    rows: list[Row] = []
+    for one in found.versions:
+        row = one.model_dump(mode="json") | {"aliases": ", ".join(one.aliases)}
+        row |= {"live": "live" if one.id in live else "", "shadow": "", "shadow_tone": ""}
+        if (shadow := along.get(one.id)) is not None:
+            agrees = f", {percent(shadow['agreement'])} alike" if shadow.get("agreement") is not None else ""
+            row |= {"shadow": f"{shadow['state']}{agrees}", "shadow_tone": _shadow_tone(shadow)}
+        rows.append(row)
+    return rows
+
+
+def _shadow_rows(found: Models, figures: Mapping[str, CountedShadow]) -> list[Row]:
+    rows: list[Row] = []
+    for one in found.shadows:
+        row = one.model_dump(mode="json") | {"state": one.ended or "in shadow"}
+        if (known := figures.get(one.model_version)) is not None:
+            row |= {"decisions": known.decisions, "agreement": known.agreement, "estimate": known.interval}
+            row |= {"shown_reward": known.shown_reward}
+        rows.append(row)
+    return rows
+
+
 def _tone(row: Row) -> str:
     return "good" if row["live"] else ""
+
+
+def _shadow_tone(row: Row) -> str:
+    return "accent" if row["until"] is None else ""
 
 
 _VERSIONS = (
     Column("id", "Version", "id"),
     Column("aliases", "Alias"),
     Column("live", "Scores", "chip", tone=_tone),
+    Column("shadow", "Shadow", "chip", tone=lambda row: str(row["shadow_tone"])),
     Column("created_at", "Registered", "time", show=moment),
 )
 _PROMOTIONS = (
@@ -138,5 +203,16 @@ _PROMOTIONS = (
     Column("actor", "By"),
     Column("occurred_at", "When", "time", show=moment, link=lambda row: event_url(row["seq"])),
     Column("feature_set", "Features", "id"),
+    Column("reason", "Reason"),
+)
+_SHADOWS = (
+    Column("model_version", "Version", "id"),
+    Column("state", "Shadow", "chip", tone=_shadow_tone),
+    Column("decisions", "Scored along", "number", show=count),
+    Column("agreement", "Alike", "number", show=percent),
+    Column("estimate", "Reward it would have got"),
+    Column("shown_reward", "Reward shown tips got", "number", show=number),
+    Column("actor", "By"),
+    Column("since", "Since", "time", show=moment, link=lambda row: event_url(row["seq"])),
     Column("reason", "Reason"),
 )

@@ -214,11 +214,8 @@ class SqlExecuted(SignedEvent):
     error: Text | None = None
 
 
-class ModelPromoted(SignedEvent):
-    """A model's prior joins every score from now on: A = a0 + S, b = b0 + c; `a0` is d x d, `b0` has length d."""
-
-    TYPE: ClassVar[str] = "tipstream.model.promoted"
-    SUBJECT: ClassVar[str] = "tips.admin.model.promoted.{model_version}"
+class PriorEvent(SignedEvent):
+    """What an event says that carries a model's prior: `a0` is d x d, `b0` has length d."""
 
     model_version: Id
     feature_set: Name
@@ -232,6 +229,30 @@ class ModelPromoted(SignedEvent):
         if len(self.b0) != DIMENSIONS.get(self.feature_set):
             raise ValueError(f"b0 must have the {DIMENSIONS.get(self.feature_set, 0)} features of {self.feature_set}")
         return self
+
+
+class ModelShadowed(PriorEvent):
+    """A model's prior scores along without touching anyone, in the place of the one of its feature set before it."""
+
+    TYPE: ClassVar[str] = "tipstream.model.shadowed"
+    SUBJECT: ClassVar[str] = "tips.admin.model.shadowed.{model_version}"
+
+
+class ModelWithdrawn(SignedEvent):
+    """A model's prior no longer scores along."""
+
+    TYPE: ClassVar[str] = "tipstream.model.withdrawn"
+    SUBJECT: ClassVar[str] = "tips.admin.model.withdrawn.{model_version}"
+
+    model_version: Id
+    feature_set: Name
+
+
+class ModelPromoted(PriorEvent):
+    """A model's prior joins every score from now on: A = a0 + S, b = b0 + c; `a0` is d x d, `b0` has length d."""
+
+    TYPE: ClassVar[str] = "tipstream.model.promoted"
+    SUBJECT: ClassVar[str] = "tips.admin.model.promoted.{model_version}"
 
 
 class DeadLetterSkipped(SignedEvent):

@@ -148,7 +148,7 @@ def _described(value: Any) -> Any:
 
 
 class ShadowScored(Event):
-    """What a shadow policy would have chosen for a decision that another policy made."""
+    """What would have been chosen for a decision by a policy in shadow, or by its own under a prior in shadow."""
 
     TYPE: ClassVar[str] = "tipstream.shadow.scored"
     SUBJECT: ClassVar[str] = "tips.shadow.{policy}.{user_id}"
@@ -157,6 +157,7 @@ class ShadowScored(Event):
     user_id: Id
     policy: Name
     policy_version: Count = 0
+    model_version: Id | None = Field(default=None, description="the prior in shadow; without it, the promoted one")
     params: dict[str, float] = Field(default_factory=dict)
     kernel: str = "none"
     state_version: Count

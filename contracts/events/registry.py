@@ -26,6 +26,8 @@ EVENTS: tuple[type[Event], ...] = (
     admin.QuerySaved,
     admin.QueryDeleted,
     admin.SqlExecuted,
+    admin.ModelShadowed,
+    admin.ModelWithdrawn,
     admin.ModelPromoted,
     admin.DeadLetterSkipped,
 )

@@ -23,9 +23,10 @@ from ml.pipelines.segments import check_segment
 from ml.pipelines.steps import Judgement
 from ml.pipelines.watching import watched
 from ml.registry.card import Card, Check, Group
-from services.bootstrap import open_decoder
+from services.bootstrap import open_decoder, trusted_signer
 from services.bus.jetstream import JetStreamBus
 from services.http_client import http_client
+from services.publishing import EventPublisher
 from services.settings import Settings
 
 STEPS = ("features", "fit", "judge", "fairness", "card", "register", "shadow")
@@ -33,6 +34,7 @@ BULKY = ("features",)
 """Results that hold a row a decision; they go when the run is done, and when another one begins."""
 
 CONNECT_S = 5.0
+SOURCE = "/tipstream/train"
 
 Fair = tuple[list[Group], list[Check], tuple[float, float]]
 
@@ -91,10 +93,13 @@ async def register(run: Run, fitted: Fit, written: Card) -> str:
 
 
 @task(cache_key_fn=_key, persist_result=True)
-async def shadow(run: Run, identifier: str, written: Card) -> list[str]:
-    """Stand the version beside the live one."""
+async def shadow(run: Run, identifier: str, fitted: Fit, written: Card) -> list[str]:
+    """Let the version score along."""
+    async with _log() as (bus, decoder):
+        publisher = EventPublisher(bus, trusted_signer(Settings(), decoder), source=SOURCE)
+        await steps.shadow(bus, decoder, publisher, identifier, fitted)
     async with _mlflow() as client:
-        return await steps.shadow(client, identifier, written)
+        return await steps.point(client, identifier, written)
 
 
 @flow(name="tipstream-train", persist_result=False, validate_parameters=False)
@@ -103,7 +108,7 @@ async def train(
 ) -> Trained:
     """Train on the log up to a sequence (all of it, when None), and register what comes out.
 
-    Raises BadModelName, UnknownSegment, TooLittle, BusUnavailable, RegistryAway.
+    Raises BadModelName, UnknownSegment, TooLittle, BusUnavailable, RegistryAway, ForeignSigningKey.
     """
     check_name(name)
     check_segment(segment)
@@ -115,7 +120,7 @@ async def train(
     fair = _done("fairness", await fairness(run, rows, fitted, judgement))
     written = _done("card", await card(run, rows, fitted, judgement, fair))
     identifier = _done("register", await register(run, fitted, written))
-    aliases = _done("shadow", await shadow(run, identifier, written))
+    aliases = _done("shadow", await shadow(run, identifier, fitted, written))
     _clear(run, others=False)
     return Trained(identifier, written.digest, aliases, written)
 
@@ -123,7 +128,7 @@ async def train(
 async def _run(name: str, seed: int, segment: str, young: bool, upto_seq: int | None) -> Run:
     async with _log() as (bus, _):
         info = await bus.info()
-    last = min(upto_seq or info.last_seq, info.last_seq)
+        last = await steps.end_of(bus, min(upto_seq or info.last_seq, info.last_seq))
     return Run(name, info.created, last, info.deleted, seed, segment, young, code_version())
 
 

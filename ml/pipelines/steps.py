@@ -8,6 +8,9 @@ import httpx
 import numpy as np
 
 from contracts.codec import Decoder
+from contracts.envelope import Entry
+from contracts.events.admin import ModelShadowed
+from contracts.subjects import matches
 from contracts.times import format_time
 from ml.evaluation.evaluation import evaluate
 from ml.evaluation.evidence import Evidence
@@ -27,7 +30,8 @@ from projections.off_policy.report import Progress, standings
 from projections.off_policy.targets import OurPolicy
 from projections.off_policy.walk import YOUNG_US, Span, Walk
 from projections.sinks.duckdb import DuckdbSink
-from services.bootstrap import Bus
+from services.bootstrap import ACTOR, Bus
+from services.publishing import EventPublisher
 
 POLICY = "linucb"
 """The policy that a prior is judged under when none is live."""
@@ -42,6 +46,10 @@ LIMITS = (
     "Off-policy figures take decisions as independent, and the policy as not learning from its own choices.",
 )
 LEFT_OUT = "{:,} decisions were left out: their matrices, made again, are not the ones that were scored."
+TRAINED = "trained"
+"""Why a version that has just been registered goes into shadow."""
+SHADOWED = ModelShadowed.SUBJECT.format(model_version="*")
+ACK_S = 5.0
 YOUNG = "Decisions younger than 24 h count too, whose reactions may still come."
 
 
@@ -52,6 +60,14 @@ class Judgement:
     target: str
     evidence: Evidence
     groups: dict[str, Evidence]
+
+
+async def end_of(bus: Bus, last: int) -> int:
+    """Where the log to train on ends: what runs before put into shadow behind it makes no other log. Raises
+    BusUnavailable."""
+    while (recorded := await bus.get(last)) is not None and matches(SHADOWED, recorded.subject):
+        last -= 1
+    return last
 
 
 async def offline_features(bus: Bus, run: Run, progress: Progress) -> Rows:
@@ -137,7 +153,25 @@ async def register(mlflow: httpx.AsyncClient, run: Run, fit: Fit, card: Card) ->
     return (await Registry(mlflow).register(fit.stored(), card, tags, figures)).id
 
 
-async def shadow(mlflow: httpx.AsyncClient, identifier: str, card: Card) -> list[str]:
+async def shadow(bus: Bus, decoder: Decoder, publisher: EventPublisher, identifier: str, fit: Fit) -> None:
+    """Publish that a version scores along, unless the log has it: what an admin did since is not undone.
+
+    Raises BusUnavailable.
+    """
+    prior = fit.stored()
+    event = ModelShadowed(**prior.told_of(identifier), reason=TRAINED)
+    async for batch in bus.read(0, upto=(await bus.info()).last_seq, subjects=[event.subject()]):
+        for item in map(decoder.decode, batch):
+            # A registry that was emptied gives its ids again, to other priors.
+            before = item.event if isinstance(item, Entry) else None
+            if isinstance(before, ModelShadowed) and (before.a0, before.b0) == (event.a0, event.b0):
+                return
+    # The same id for the same version: whoever dies before the ack and comes back at once says it once.
+    event_id = f"shadowed-{identifier}-{prior.digest}"
+    await publisher.publish_signed(event, actor=ACTOR, event_id=event_id, timeout=ACK_S)
+
+
+async def point(mlflow: httpx.AsyncClient, identifier: str, card: Card) -> list[str]:
     """Give a version the alias `shadow`, and `challenger` when every check passed. Raises RegistryAway."""
     registry = Registry(mlflow)
     version = await registry.version(identifier)

@@ -54,6 +54,11 @@ class StoredPrior:
         """Whether it is what it says it is, and what a card says too."""
         return digest == self.digest == digest_of(self.a0, self.b0)
 
+    def told_of(self, model_version: str) -> dict[str, Any]:
+        """The fields of an event that carries it as a version's."""
+        numbers = {"a0": self.a0.tolist(), "b0": self.b0.tolist()}
+        return {"model_version": model_version, "feature_set": self.feature_set, **numbers}
+
     def to_json(self) -> bytes:
         """JSON numbers read back to the same bits."""
         numbers = {"a0": self.a0.tolist(), "b0": self.b0.tolist()}
@@ -166,6 +171,11 @@ class Registry:
     async def point(self, version: Version, alias: str) -> None:
         """Move an alias to a version."""
         await self._post("registered-models/alias", name=version.name, alias=alias, version=version.version)
+
+    async def release(self, version: Version, alias: str) -> None:
+        """Take an alias from the version that has it."""
+        body = {"name": version.name, "alias": alias}
+        _checked(await self._call("DELETE", f"{API}/mlflow/registered-models/alias", json=body))
 
     async def describe(self, version: Version, text: str) -> None:
         """Replace a version's description, where MLflow shows the card."""

@@ -1,7 +1,7 @@
-"""`tipstream shadow`: policies in shadow score every decision along, off the path that people wait on.
+"""`tipstream shadow`: policies and priors in shadow score every decision along, off the path that people wait on.
 
-What has been scored already is in the log, so nothing is kept beside it: each time a policy goes into shadow, and at
-each start, the log is folded from its first event, and what is missing is published under ids that follow from the
+What has been scored already is in the log, so nothing is kept beside it: each time one goes into shadow, and at each
+start, the log is folded from its first event, and what is missing is published under ids that follow from the
 decision.
 """
 
@@ -36,6 +36,8 @@ PAUSE_S = 0.1
 # atomic batch stages its messages in files of its own and holds the stream for several milliseconds.
 FEW = 200
 NICENESS = 10
+STANDINGS = (POLICY_EVENTS, "tips.admin.model.>")
+"""What says who is in shadow."""
 
 
 class Log(Protocol):
@@ -50,7 +52,7 @@ class Log(Protocol):
 
 
 class ShadowWorker:
-    """Scores along while there is a policy in shadow; `scored` counts what it has published."""
+    """Scores along while there is a policy or a prior in shadow; `scored` counts what it has published."""
 
     def __init__(self, bus: Log, decoder: Decoder) -> None:
         self._bus, self._decoder = bus, decoder
@@ -72,22 +74,22 @@ class ShadowWorker:
             await self._score_along()
 
     async def _wait_for_a_shadow(self) -> None:
-        """Return once a policy stands in shadow; only policy events are read, so that idling costs nothing."""
+        """Return once a policy or a prior stands in shadow; no other events are read, so that idling costs nothing."""
         state = State()
         end = (await self._bus.info()).last_seq
-        async for batch in self._bus.read(0, upto=end, subjects=[POLICY_EVENTS]):
+        async for batch in self._bus.read(0, upto=end, subjects=STANDINGS):
             for recorded in batch:
                 advance(state, self._decoder.decode(recorded))
         if in_shadow(state.policies):
             return
-        async for batch in self._bus.read(end, subjects=[POLICY_EVENTS]):
+        async for batch in self._bus.read(end, subjects=STANDINGS):
             for recorded in batch:
                 advance(state, self._decoder.decode(recorded))
             if in_shadow(state.policies):
                 return
 
     async def _score_along(self) -> None:
-        """Return once no policy stands in shadow any more."""
+        """Return once nothing stands in shadow any more."""
         state, waiting = State(), dict[str, Shadow]()
         shadowing = Shadowing(state, perf_counter)
         self._failures = shadowing.failures

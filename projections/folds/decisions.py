@@ -77,7 +77,7 @@ def _shadow(entry: Entry, event: ShadowScored) -> Put:
         SHADOW_SCORES,
         (
             entry.seq, entry.event_id, event.decision_id, event.user_id, event.policy, event.policy_version,
-            event.state_version, event.tip_id, event.score, event.propensity, event.chosen_propensity, event.agreed,
-            event.latency_us, entry.occurred_us, entry.recorded_us,
+            event.model_version, event.state_version, event.tip_id, event.score, event.propensity,
+            event.chosen_propensity, event.agreed, event.latency_us, entry.occurred_us, entry.recorded_us,
         ),
     )  # fmt: skip

@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 
 from contracts.events.admin import (
     ModelPromoted,
+    ModelShadowed,
+    ModelWithdrawn,
     PolicyDisabled,
     PolicyEnabled,
     PolicyPromoted,
     PolicyShadowed,
+    PriorEvent,
 )
 from projections.folds.attribution import Step
 from projections.folds.changes import Change, Put
@@ -33,7 +36,7 @@ class Policy:
 
 @dataclass(slots=True)
 class Model:
-    """The promoted prior: A = a0 + S, b = b0 + c for decisions of its feature set."""
+    """A prior, promoted or in shadow: A = a0 + S, b = b0 + c for decisions of its feature set."""
 
     model_version: str
     feature_set: str
@@ -44,13 +47,14 @@ class Model:
 
 @dataclass(slots=True)
 class PoliciesState:
-    """Every policy named so far, and the models promoted so far in stream order.
+    """Every policy named so far, the models promoted so far in stream order, and of each feature set the one in shadow.
 
     `gammas` are the forgetting factors below 1 that policies were ever given: what was learned under one is kept.
     """
 
     policies: dict[str, Policy] = field(default_factory=dict)
     models: list[Model] = field(default_factory=list)
+    shadowed: dict[str, Model] = field(default_factory=dict)
     gammas: tuple[float, ...] = ()
 
     def live(self) -> list[Policy]:
@@ -82,7 +86,23 @@ def fold_policies(state: PoliciesState, step: Step) -> Iterable[Change]:
     elif isinstance(event, PolicyDisabled):
         yield _stand(state, step, event.policy, "disabled", 0.0, {})
     elif isinstance(event, ModelPromoted):
-        state.models.append(Model(event.model_version, event.feature_set, event.a0, event.b0, step.seq))
+        state.models.append(_model(event, step.seq))
+        _end_shadow(state, event)
+    elif isinstance(event, ModelShadowed):
+        state.shadowed[event.feature_set] = _model(event, step.seq)
+    elif isinstance(event, ModelWithdrawn):
+        _end_shadow(state, event)
+
+
+def _model(event: PriorEvent, seq: int) -> Model:
+    return Model(event.model_version, event.feature_set, event.a0, event.b0, seq)
+
+
+def _end_shadow(state: PoliciesState, event: ModelPromoted | ModelWithdrawn) -> None:
+    """The version is in shadow no longer; another one stays there."""
+    model = state.shadowed.get(event.feature_set)
+    if model is not None and model.model_version == event.model_version:
+        del state.shadowed[event.feature_set]
 
 
 def _stand(state: PoliciesState, step: Step, name: str, standing: str, weight: float, params: dict[str, float]) -> Put:

@@ -153,8 +153,8 @@ SHADOW_SCORES = Table(
     "shadow_scores",
     _columns(
         seq="integer", event_id="text", decision_id="text", user_id="text", policy="text", policy_version="integer",
-        state_version="integer", tip_id="text", score="float", propensity="float", chosen_propensity="float",
-        agreed="boolean", latency_us="integer", occurred_at="time", recorded_at="time",
+        model_version="text", state_version="integer", tip_id="text", score="float", propensity="float",
+        chosen_propensity="float", agreed="boolean", latency_us="integer", occurred_at="time", recorded_at="time",
     ),
     key=("seq",),
     stores=DUCKDB,

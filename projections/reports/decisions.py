@@ -27,12 +27,13 @@ DECISION_LOG = Report(
 SHADOW_CHOICES = Report(
     name="shadow_choices",
     sql="""
-    SELECT seq, policy, policy_version, state_version, tip_id, score, propensity, chosen_propensity, agreed, latency_us,
-           occurred_at
+    SELECT seq, policy, policy_version, model_version, state_version, tip_id, score, propensity, chosen_propensity,
+           agreed, latency_us, occurred_at
     FROM shadow_scores WHERE decision_id = $decision_id
     """,
     order="seq",
-    comment="What each shadow policy would have chosen for one decision.",
+    comment="What each policy in shadow would have chosen for one decision, and its own policy under the prior in "
+    "shadow (model_version).",
     parameters={"decision_id": str},
 )
 

@@ -26,7 +26,7 @@ Answer = dict[str, Any]
 PROJECTIONS = {"projector": "sqlite", "analytics": "analytics", "query": "query"}
 """The processes that own a projection beside the scorer, with the projection's name."""
 SHADOW = "shadow"
-"""The process that scores along; it has no seq of its own while no policy is in shadow."""
+"""The process that scores along; it has no seq of its own while nothing is in shadow."""
 OPTIONAL = frozenset({"outbox", "mlflow", "shadow"})
 ANSWER_S = 0.8
 START_S = 60.0

@@ -5,7 +5,14 @@ from functools import cached_property
 
 from contracts.codec import Decoder
 from contracts.envelope import Entry, Malformed, Recorded
-from contracts.events.admin import DeadLetterSkipped, ModelPromoted, QuerySaved, ReplayCompleted, SqlExecuted
+from contracts.events.admin import (
+    DeadLetterSkipped,
+    ModelWithdrawn,
+    PriorEvent,
+    QuerySaved,
+    ReplayCompleted,
+    SqlExecuted,
+)
 from contracts.events.base import Event, SignedEvent
 from contracts.events.catalog import TipPublished
 from contracts.events.person import FeedbackReceived, ShadowScored, SignalObserved, TipScored
@@ -94,7 +101,8 @@ def _said(event: Event) -> str:
             return _choice(event)
         case ShadowScored():
             verdict = "agreed" if event.agreed else "differed"
-            return f"{event.policy} would choose {event.tip_id}, {verdict}"
+            prior = f" under {event.model_version}" if event.model_version else ""
+            return f"{event.policy}{prior} would choose {event.tip_id}, {verdict}"
         case TipPublished():
             return f"{event.title} ({event.category}, effort {event.effort}, {event.minutes} min)"
         case ReplayCompleted():
@@ -104,7 +112,7 @@ def _said(event: Event) -> str:
             return f"{event.outcome} in {event.duration_us / 1000:.0f} ms{rows}: {event.sql}"
         case QuerySaved():
             return f"{event.name}: {event.sql}"
-        case ModelPromoted():
+        case PriorEvent() | ModelWithdrawn():
             return f"{event.model_version} for {event.feature_set}"
         case DeadLetterSkipped():
             return f"event {event.seq} put aside" + (f": {event.reason}" if event.reason else "")

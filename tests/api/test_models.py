@@ -46,7 +46,7 @@ async def test_a_model_that_is_registered_and_promoted_is_listed_with_alias_card
     door: Door, folding: Projector, bus: JetStreamBus
 ) -> None:
     empty = (await door.admin.get("/api/admin/models")).json()
-    assert empty == {"registry": "up", "detail": None, "versions": [], "promotions": []}
+    assert empty == {"registry": "up", "detail": None, "versions": [], "promotions": [], "shadows": []}
 
     run = (await post(door, "runs/create", experiment_id="0", run_name="fit"))["run"]["info"]
     artifact = f"/admin/models/api/2.0/mlflow-artifacts/artifacts/0/{run['run_id']}/artifacts/model/prior.json"

@@ -6,7 +6,6 @@ import pytest
 from contracts.codec import Decoder
 from contracts.events.admin import UserErased
 from contracts.feature_sets import CURRENT
-from ml.registry.registry import Registry, StoredPrior
 from ml.registry.server import MOUNT
 from projections.audit import ScoreAudit
 from projections.folds.projection import State, advance
@@ -14,7 +13,7 @@ from services.api.admin.commands import command
 from services.bootstrap import open_decoder
 from services.settings import Settings
 from tests.api.callers import System, settings_for
-from tests.registry.cards import stored, whole
+from tests.registry.cards import registered, stored, whole
 from tests.servers import MlflowServer, NatsServer
 
 pytestmark = pytest.mark.timeout(400)
@@ -24,21 +23,6 @@ pytestmark = pytest.mark.timeout(400)
 def settings(nats_server: NatsServer, mlflow: MlflowServer) -> Settings:
     """A HOME of the test's own beside that MLflow."""
     return settings_for(nats_server.home, nats_server, mlflow="on", mlflow_url=mlflow.url)
-
-
-async def registered(
-    mlflow: MlflowServer,
-    name: str,
-    prior: StoredPrior | None = None,
-    *,
-    passed: bool = True,
-    changes: dict[str, object] | None = None,
-) -> str:
-    """A version of a model, its card whole but for the changes."""
-    prior = prior or stored()
-    card = whole(prior, name, passed=passed).model_copy(update=changes or {})
-    async with httpx.AsyncClient(base_url=mlflow.url) as client:
-        return (await Registry(client).register(prior, card, {"digest": prior.digest}, {"error": 0.1})).id
 
 
 async def recommended(system: System, user: str) -> str:
@@ -62,7 +46,7 @@ async def verdicts(system: System) -> dict[str, int]:
 async def test_a_promoted_prior_scores_without_a_restart_and_one_event_goes_back(
     system: System, mlflow: MlflowServer
 ) -> None:
-    first, second = await registered(mlflow, "tour"), await registered(mlflow, "tour", stored(3.0))
+    first, second = await registered(mlflow.url, "tour"), await registered(mlflow.url, "tour", stored(3.0))
     assert await recommended(system, "ann") == "none"
     seen = []
     for version in (first, second):
@@ -92,7 +76,7 @@ async def test_a_promoted_prior_scores_without_a_restart_and_one_event_goes_back
 async def test_people_erased_after_the_data_window_are_counted_when_the_card_is_read(
     system: System, mlflow: MlflowServer
 ) -> None:
-    version = await registered(mlflow, "erased")
+    version = await registered(mlflow.url, "erased")
     receipt = UserErased(erasure_id="e1", ranges=[[1, 2]])
     counts = []
     for _ in range(2):
@@ -113,10 +97,10 @@ async def test_drift_is_told_against_the_training_window_of_a_version(system: Sy
     window = whole(stored()).window
     assert window is not None
     fitted_on = window.model_copy(update={"first_seq": second, "last_seq": fourth})
-    version = await registered(mlflow, "drifting", changes={"window": fitted_on})
+    version = await registered(mlflow.url, "drifting", changes={"window": fitted_on})
     moved = await system.get(f"/api/admin/data-quality/drift?days=1&model={version}")
     assert {(row["reference_values"], row["window_values"]) for row in moved} == {(3, 5)}
-    without = await registered(mlflow, "windowless", changes={"window": None})
+    without = await registered(mlflow.url, "windowless", changes={"window": None})
     for query, status in (
         (f"model={version}&first_seq=1", 422), (f"model={version}&last_seq=9", 422), ("model=nobody/1", 404),
         (f"model={without}", 409),
@@ -135,7 +119,7 @@ async def test_drift_is_told_against_the_training_window_of_a_version(system: Sy
 async def test_a_version_without_a_complete_card_is_refused(
     system: System, mlflow: MlflowServer, changes: dict[str, object], said: str
 ) -> None:
-    version = await registered(mlflow, "poor", changes=changes)
+    version = await registered(mlflow.url, "poor", changes=changes)
     order = {"model_version": version, "force": True, "reason": "all the same"}
     refused = await system.door.admin.post("/api/admin/models/promote", json=order)
     assert refused.status_code == 409
@@ -159,7 +143,7 @@ async def test_a_version_made_by_hand_has_no_card(system: System, mlflow: Mlflow
 
 
 async def test_a_failed_check_is_promoted_only_with_force_and_a_reason(system: System, mlflow: MlflowServer) -> None:
-    version = await registered(mlflow, "unfair", passed=False)
+    version = await registered(mlflow.url, "unfair", passed=False)
     orders: tuple[dict[str, object], ...] = ({}, {"force": True}, {"force": True, "reason": "a trial"})
     answers = [
         await system.door.admin.post("/api/admin/models/promote", json={"model_version": version} | order)
@@ -182,7 +166,7 @@ async def test_only_who_operates_may_promote(system: System) -> None:
 async def test_without_mlflow_the_scorer_keeps_its_prior_and_a_roll_back_needs_none(
     system: System, mlflow: MlflowServer
 ) -> None:
-    version = await registered(mlflow, "away")
+    version = await registered(mlflow.url, "away")
     await system.post("/api/admin/models/promote", model_version=version)
     mlflow.kill()
     assert await recommended(system, "bob") == version

@@ -4,13 +4,11 @@ import asyncio
 import re
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx
 import pytest
 from playwright.sync_api import expect
 
-from ml.registry.registry import Registry
 from tests.console.visitors import Visitor
-from tests.registry.cards import stored, whole
+from tests.registry.cards import registered
 from tests.system.running import RunningSystem
 
 # MLflow starts beside the rest, and behind it on a busy machine.
@@ -34,6 +32,14 @@ def register(console: RunningSystem, name: str, card: str) -> None:
     source = f"{run['artifact_uri']}/model"
     post("model-versions/create", name=name, source=source, run_id=run["run_id"], description=card)
     post("registered-models/alias", name=name, alias="champion", version="1")
+
+
+def registered_here(console: RunningSystem, name: str) -> str:
+    """The id of a version whose card is whole."""
+    mlflow_url = f"http://127.0.0.1:{console.ports['MLFLOW_PORT']}"
+    with ThreadPoolExecutor() as other_thread:
+        # Playwright's loop runs in this one.
+        return other_thread.submit(asyncio.run, registered(mlflow_url, name)).result()
 
 
 def test_mlflow_s_interface_opens_in_its_frame_and_its_address_can_be_shared(
@@ -64,15 +70,7 @@ def test_a_version_is_listed_with_its_alias_and_opens_its_card(admin: Visitor, c
 def test_a_version_is_promoted_after_its_dry_run_and_rolled_back(admin: Visitor, console: RunningSystem) -> None:
     page = admin.open("/admin/models")
     expect(page.locator("iframe[title=MLflow]")).to_be_attached(timeout=START_MS)
-
-    async def made() -> None:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{console.ports['MLFLOW_PORT']}") as client:
-            prior = stored()
-            await Registry(client).register(prior, whole(prior, "shown"), {"digest": prior.digest}, {})
-
-    with ThreadPoolExecutor() as other_thread:
-        # Playwright's loop runs in this one.
-        other_thread.submit(asyncio.run, made()).result()
+    registered_here(console, "shown")
     row = page.get_by_role("row").filter(has_text="shown/1").first
     row.press("Enter")
     expect(page.get_by_text("Never promoted.")).to_be_visible()
@@ -90,6 +88,33 @@ def test_a_version_is_promoted_after_its_dry_run_and_rolled_back(admin: Visitor,
         promotions = page.get_by_label("Promotions", exact=True).first
         expect(promotions.get_by_role("row").nth(1)).to_contain_text(version)
     expect(page.get_by_text("replaced by neutral")).to_be_visible()
+    # While a notification fades, its contrast is whatever it happens to be.
+    expect(page.locator(".q-notification")).to_have_count(0)
+    assert admin.violations() == []
+
+
+def test_a_version_is_put_into_shadow_counted_and_withdrawn_by_keyboard(admin: Visitor, console: RunningSystem) -> None:
+    page = admin.open("/admin/models")
+    expect(page.locator("iframe[title=MLflow]")).to_be_attached(timeout=START_MS)
+    registered_here(console, "along")
+    page.get_by_label("Versions", exact=True).first.get_by_role("row").filter(has_text="along/1").press("Enter")
+    for button, said, agree, state in (
+        ("Shadow…", "wellbeing.v1 in shadow: none → along/1", "Shadow", "in shadow"),
+        ("Withdraw…", "It no longer scores along", "Withdraw", "withdrawn"),
+    ):
+        page.get_by_role("button", name=button).press("Enter")
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text(said)
+        dialog.get_by_label("Reason").fill("tried in a test")
+        dialog.get_by_role("button", name=agree).press("Enter")
+        expect(dialog).not_to_be_visible()
+        shadows = page.get_by_label("Shadows", exact=True).first.get_by_role("row").filter(has_text="along/1")
+        expect(shadows).to_contain_text(state)
+        made = console.api.post("/v1/recommendations", json={"user_id": "somebody"})
+        assert made.status_code == 200
+        expect(shadows).to_contain_text("%", timeout=60_000)
+        expect(page.get_by_role("row").filter(has_text=f"{state}, ").filter(has_text="alike").first).to_be_visible()
+    expect(page.get_by_text("withdrawn from shadow")).to_be_visible()
     # While a notification fades, its contrast is whatever it happens to be.
     expect(page.locator(".q-notification")).to_have_count(0)
     assert admin.violations() == []

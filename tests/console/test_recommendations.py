@@ -92,8 +92,8 @@ def test_a_decision_says_why_and_leads_to_features_and_back(admin: Visitor, cons
     expect(page.get_by_role("region", name="Today").get_by_text("would score best")).to_be_visible()
     # Another test of this demo may have had a policy in shadow.
     along = [row["policy"] for row in console.admin.get(f"/api/admin/decisions/{one['decision_id']}").json()["shadows"]]
-    shadows = page.get_by_role("region", name="Shadow policies")
-    expect(shadows).to_contain_text(along[0] if along else "No policy scored along")
+    shadows = page.get_by_role("region", name="Shadows")
+    expect(shadows).to_contain_text(along[0] if along else "Nothing scored along")
     assert admin.violations() == []
 
     page.get_by_role("link", name="feature history").click()

@@ -1,5 +1,6 @@
-"""A tour: a model trained from the demo's log and promoted, a policy from shadow to everybody, a bad one that falls
-back by itself, the model rolled back; every step an event, in MLflow and in the console, and the log proves itself."""
+"""A tour: a model trained on the demo's log, in shadow and promoted, a policy from shadow to everybody, a bad one that
+falls back by itself, the model rolled back; every step an event, in MLflow and in the console, and the log proves
+itself."""
 
 import json
 import time
@@ -99,8 +100,15 @@ def test_the_tour(browser: Browser, system: RunningSystem) -> None:
     card = asked(system, f"/api/admin/models/card?version={version}")
     assert trained["digest"] in json.dumps(card)
     assert model_of_next_decision(system) == "none"
+    assert decide(system) == {"linucb"}
+    until(lambda: asked(system, "/api/admin/models/shadows")[0]["decisions"] >= len(PEOPLE))
+    system.wait_folded()
+    along = f"SELECT DISTINCT policy FROM shadow_scores WHERE model_version = '{version}'"
+    assert system.sql(along) == [["linucb"]]
     ordered(system, "/api/admin/models/promote", model_version=version, reason="the tour", force=True)
     assert model_of_next_decision(system) == version
+    (shadow,) = asked(system, "/api/admin/models/shadows")
+    assert (shadow["model_version"], shadow["ended"]) == (version, "promoted")
     alias = asked(system, f"{MLFLOW}/registered-models/alias?name=prior&alias=champion")
     assert f"prior/{alias['model_version']['version']}" == version
 
@@ -131,9 +139,9 @@ def test_the_tour(browser: Browser, system: RunningSystem) -> None:
         asked(system, "/api/admin/actions?limit=100")
     )]  # fmt: skip
     steps = [
-        ("admin", "model.promoted"), ("admin", "policy.shadowed"), ("admin", "policy.enabled"),
-        ("admin", "policy.promoted"), ("admin", "policy.promoted"), ("system", "policy.promoted"),
-        ("admin", "model.promoted"),
+        ("system", "model.shadowed"), ("admin", "model.promoted"), ("admin", "policy.shadowed"),
+        ("admin", "policy.enabled"), ("admin", "policy.promoted"), ("admin", "policy.promoted"),
+        ("system", "policy.promoted"), ("admin", "model.promoted"),
     ]  # fmt: skip
     following = iter(told)
     assert all(step in following for step in steps), told

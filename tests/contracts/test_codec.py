@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from contracts import reasons
 from contracts.codec import MAX_BODY_BYTES, Decoder, NotTipstream, encode, encode_signed, trust_of
 from contracts.envelope import Entry, Malformed, Message, Recorded
-from contracts.events.admin import BanditReset, ModelPromoted
-from contracts.events.person import FeedbackReceived, SignalObserved, TipScored
+from contracts.events.admin import BanditReset, ModelPromoted, ModelShadowed, PriorEvent
+from contracts.events.person import FeedbackReceived, ShadowScored, SignalObserved, TipScored
 from contracts.signing import NO_TRUST, Signer, Trust
 from contracts.times import format_time, parse_time
 from contracts.upcasting import upcast
@@ -258,6 +258,20 @@ def test_without_trust_no_signature_holds() -> None:
     assert isinstance(item, Malformed)
 
 
-def test_a_prior_of_another_size_than_its_feature_set_is_refused() -> None:
+@pytest.mark.parametrize("event", [ModelPromoted, ModelShadowed])
+def test_a_prior_of_another_size_than_its_feature_set_is_refused(event: type[PriorEvent]) -> None:
     with pytest.raises(ValueError, match="16 features"):
-        ModelPromoted(model_version="m", feature_set="wellbeing.v1", a0=[[1.0]], b0=[0.0])
+        event(model_version="m", feature_set="wellbeing.v1", a0=[[1.0]], b0=[0.0])
+
+
+@pytest.mark.parametrize("model_version", [None, "prior/1"])
+def test_a_shadow_says_under_which_prior_only_when_that_one_is_in_shadow(model_version: str | None) -> None:
+    shadow = ShadowScored(
+        decision_id="d", user_id="ann", policy="linucb", model_version=model_version, state_version=0, tip_id="rest",
+        score=0.5, propensity=1.0, agreed=True, chosen_propensity=1.0, occurred_at=NOW_US,
+    )  # fmt: skip
+    message = encode(shadow, event_id="s", source="/test")
+    assert ("model_version" in orjson.loads(message.data)) == (model_version is not None)
+    entry = reread(message)
+    assert isinstance(entry, Entry)
+    assert entry.event == shadow

@@ -11,6 +11,8 @@ from contracts.events.admin import (
     ExperimentStarted,
     ExperimentStopped,
     ModelPromoted,
+    ModelShadowed,
+    ModelWithdrawn,
     PolicyDisabled,
     PolicyEnabled,
     PolicyPromoted,
@@ -103,13 +105,17 @@ admin = st.one_of(
     ),
     st.builds(ExperimentStarted, experiment_id=tips, name=tips, salt=tips, arms=st.just([Arm(policy="a", weight=1.0)])),
     st.builds(ExperimentStopped, experiment_id=tips),
-    st.builds(
-        ModelPromoted,
-        model_version=tips,
-        feature_set=st.just("wellbeing.v1"),
-        a0=st.just([[0.0] * 16] * 16),
-        b0=st.just([0.0] * 16),
+    *(
+        st.builds(
+            event,
+            model_version=tips,
+            feature_set=st.just("wellbeing.v1"),
+            a0=st.just([[0.0] * 16] * 16),
+            b0=st.just([0.0] * 16),
+        )
+        for event in (ModelPromoted, ModelShadowed)
     ),
+    st.builds(ModelWithdrawn, model_version=tips, feature_set=st.just("wellbeing.v1")),
 ).map(_signed)  # fmt: skip
 skips = st.integers(1, 30).map(lambda seq: _signed(DeadLetterSkipped(seq=seq)))
 malformed = users.map(lambda user: _act("bare", "tips.feedback.liked.ann", user.encode()))

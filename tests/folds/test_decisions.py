@@ -81,16 +81,18 @@ def test_a_shadow_decision_has_a_row_of_its_own_and_touches_nobody(log: Log) -> 
     learned = dict(log.state.learning.people)
     log.event(
         ShadowScored(
-            decision_id="d1", user_id="ann", policy="lints", policy_version=2, state_version=0, tip_id="rest",
-            score=0.5, propensity=0.25, agreed=False, chosen_propensity=0.125, latency_us=77, occurred_at=log.now_us,
+            decision_id="d1", user_id="ann", policy="lints", policy_version=2, model_version="prior/1",
+            state_version=0, tip_id="rest", score=0.5, propensity=0.25, agreed=False, chosen_propensity=0.125,
+            latency_us=77, occurred_at=log.now_us,
         ),
         event_id="s1",
     )  # fmt: skip
     assert log.rows("shadow_scores") == [
         {
             "seq": 2, "event_id": "s1", "decision_id": "d1", "user_id": "ann", "policy": "lints", "policy_version": 2,
-            "state_version": 0, "tip_id": "rest", "score": 0.5, "propensity": 0.25, "chosen_propensity": 0.125,
-            "agreed": False, "latency_us": 77, "occurred_at": log.now_us, "recorded_at": log.now_us,
+            "model_version": "prior/1", "state_version": 0, "tip_id": "rest", "score": 0.5, "propensity": 0.25,
+            "chosen_propensity": 0.125, "agreed": False, "latency_us": 77, "occurred_at": log.now_us,
+            "recorded_at": log.now_us,
         }
     ]  # fmt: skip
     assert log.state.learning.people == learned

@@ -90,8 +90,8 @@ def test_an_erased_person_has_no_row_and_no_sum(log: Log) -> None:
     log.bare("tips.feedback.liked.ann", b"ann likes it")
     log.reset("ann")
     shadow = ShadowScored(
-        decision_id="d1", user_id="ann", policy="greedy", state_version=0, tip_id="walk", score=0.5, propensity=0.5,
-        agreed=True, chosen_propensity=0.5, occurred_at=log.now_us,
+        decision_id="d1", user_id="ann", policy="greedy", model_version="prior/1", state_version=0, tip_id="walk",
+        score=0.5, propensity=0.5, agreed=True, chosen_propensity=0.5, occurred_at=log.now_us,
     )  # fmt: skip
     log.event(shadow)
     asks_for_replays("ann")(log)

@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from contracts.events.admin import ModelPromoted, PolicyDisabled, PolicyEnabled, PolicyPromoted, PolicyShadowed
+from contracts.events.admin import (
+    ModelPromoted,
+    ModelShadowed,
+    ModelWithdrawn,
+    PolicyDisabled,
+    PolicyEnabled,
+    PolicyPromoted,
+    PolicyShadowed,
+)
+from contracts.events.base import SignedEvent
 from contracts.events.catalog import TipPublished, TipRetired
 from contracts.feature_sets import CURRENT, DIMENSIONS
 from tests.folds.log import Log
@@ -91,6 +100,34 @@ def test_the_promoted_model_is_known_as_it_stood(log: Log) -> None:
     assert latest is not None
     assert (latest.model_version, latest.seq) == ("m2", 3)
     assert model("missing.v1") is None
+
+
+def test_one_model_of_a_feature_set_is_in_shadow_until_that_one_is_promoted_or_withdrawn(log: Log) -> None:
+    zeros = [0.0] * DIMENSIONS[CURRENT]
+
+    def carried(version: str) -> dict[str, Any]:
+        return {"model_version": version, "feature_set": CURRENT, "a0": [zeros] * len(zeros), "b0": zeros}
+
+    def withdrawn(version: str) -> SignedEvent:
+        return ModelWithdrawn(model_version=version, feature_set=CURRENT)
+
+    seen = []
+    for event in (
+        ModelShadowed(**carried("m1")),
+        withdrawn("m2"),
+        ModelPromoted(**carried("m2")),
+        ModelShadowed(**carried("m2")),
+        withdrawn("m1"),
+        ModelPromoted(**carried("m2")),
+        ModelShadowed(**carried("m3")),
+        withdrawn("m3"),
+        withdrawn("m3"),
+    ):
+        log.admin(event)
+        model = log.state.policies.shadowed.get(CURRENT)
+        seen.append((model.model_version, model.seq) if model is not None else None)
+    assert seen == [("m1", 1), ("m1", 1), ("m1", 1), ("m2", 4), ("m2", 4), None, ("m3", 7), None, None]
+    assert [model.model_version for model in log.state.policies.models] == ["m2", "m2"]
 
 
 def test_a_tip_is_published_changed_retired_and_published_again(log: Log) -> None:

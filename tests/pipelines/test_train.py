@@ -1,13 +1,16 @@
 """`tipstream train` on a demo's log: it goes on where it failed, and says the same for the same log."""
 
+import asyncio
 import json
 import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
 
+from services.bus.jetstream import JetStreamBus
 from tests.processes import run_tipstream
 from tests.servers import MlflowServer, NatsServer
 
@@ -33,6 +36,19 @@ def run(nats_server: NatsServer, mlflow: MlflowServer) -> Run:
 def mlflow(tmp_path: Path) -> MlflowServer:
     """A server that the test starts."""
     return MlflowServer(tmp_path / "mlflow")
+
+
+async def in_shadow(server: NatsServer) -> list[str]:
+    """The versions that the log says went into shadow, in order."""
+    bus = await JetStreamBus.connect(server.url, name="test")
+    try:
+        found: list[str] = []
+        last = (await bus.info()).last_seq
+        async for batch in bus.read(0, upto=last, subjects=["tips.admin.model.shadowed.*"]):
+            found += [orjson.loads(recorded.data)["model_version"] for recorded in batch]
+        return found
+    finally:
+        await bus.close()
 
 
 def test_training_goes_on_where_it_failed_and_registers_once(
@@ -61,6 +77,7 @@ def test_training_goes_on_where_it_failed_and_registers_once(
     # Rows of decisions do not outlive their run.
     assert "features" not in left
     assert (again["model_version"], again["digest"]) == ("prior/1", done["digest"])
+    assert asyncio.run(in_shadow(nats_server)) == ["prior/1", "second/1"]
     # Under another name everything is worked out anew.
     assert (other["model_version"], other["digest"]) == ("second/1", done["digest"])
     card = done["card"]

@@ -1,12 +1,26 @@
-"""What a policy in shadow would have chosen: from the state where the log stands, under the decision's own draw."""
+"""What a policy or a prior in shadow would have chosen: from the state where the log stands, under the decision's own
+draw."""
 
+import hashlib
 import itertools
+from typing import Any
 
+import numpy as np
 import pytest
 
-from contracts.events.admin import PolicyDisabled, PolicyShadowed
+from contracts.events.admin import (
+    ModelPromoted,
+    ModelShadowed,
+    ModelWithdrawn,
+    PolicyDisabled,
+    PolicyPromoted,
+    PolicyShadowed,
+)
 from contracts.events.person import ShadowScored, TipScored
+from contracts.feature_sets import CURRENT
 from ml.policies.decision import Decider, ScoringCall
+from ml.policies.kernel import Array
+from ml.policies.recompute import Recomputer
 from ml.policies.shadowing import Shadowing, shadow_id
 from projections.folds.projection import State
 from services.catalog.builtin import builtin_tips
@@ -83,7 +97,79 @@ def test_one_that_cannot_score_is_passed_over_and_says_why(log: Log) -> None:
     assert "epsilon" in shadowing.failures["greedy"]
 
 
-def test_ids_follow_from_policy_and_decision() -> None:
-    ids = {shadow_id(policy, decision) for policy in ("a", "b") for decision in ("1", "2", "x" * 300)}
-    assert len(ids) == 6
+def test_ids_follow_from_policy_decision_and_the_prior_in_shadow() -> None:
+    decisions = ("1", "2", "x" * 300, "1\x1fm/1")
+    ids = {
+        shadow_id(policy, decision, model)
+        for policy in ("a", "b")
+        for decision in decisions
+        for model in (None, "m/1", "m/2")
+    }
+    assert len(ids) == 24
     assert all(len(event_id) == 32 for event_id in ids)
+    # As they were before there were priors in shadow, which never changes: what is in the log is found by them.
+    assert shadow_id("greedy", "d1") == hashlib.sha256(b"shadow\x1fgreedy\x1fd1").hexdigest()[:32]
+
+
+def taste(log: Log) -> Array:
+    """What speaks for one of TIPS (d,), and turned round against it: the way from their middle to the outermost."""
+    away = Recomputer(log.state.catalog.at).shown(decide(log, "shown")).matrix
+    away = away - away.mean(axis=0)
+    found: Array = away[np.linalg.norm(away, axis=1).argmax()]
+    return found
+
+
+def liking(version: str, what: Array) -> dict[str, Any]:
+    """The fields of an event whose prior likes this."""
+    return {"model_version": version, "feature_set": CURRENT, "a0": np.eye(len(what)).tolist(), "b0": what.tolist()}
+
+
+def test_the_policy_that_decided_decides_again_under_a_prior_in_shadow(log: Log) -> None:
+    liked = taste(log)
+    log.admin(PolicyPromoted(policy="greedy", params={"epsilon": 0.0}, reason="no chance"))
+    log.admin(ModelPromoted(**liking("m/1", liked)))
+    log.admin(ModelShadowed(**liking("m/2", -liked)))
+    decision = decide(log, "d", "greedy")
+    [shadow] = shadows(log.state, decision)
+    assert (shadow.policy, shadow.policy_version, shadow.model_version) == ("greedy", 1, "m/2")
+    assert (shadow.agreed, shadow.propensity, shadow.chosen_propensity) == (False, 1.0, 0.0)
+    log.admin(ModelPromoted(**liking("m/2", -liked)))
+    assert shadows(log.state, decision) == [], "promoted, it is in shadow no longer"
+    live = decide(log, "d", "greedy")
+    assert live.tip_id == shadow.tip_id != decision.tip_id
+    assert (live.propensity, live.score[TIPS.index(live.tip_id)]) == (shadow.propensity, shadow.score)
+
+
+def test_it_decides_again_with_the_parameters_that_it_decided_with(log: Log) -> None:
+    log.admin(PolicyPromoted(policy="softmax", params={"temperature": 2.0}, reason="wide"))
+    decision = decide(log, "d", "softmax")
+    log.admin(PolicyPromoted(policy="softmax", params={"temperature": 0.01}, reason="narrow"))
+    log.admin(ModelShadowed(**liking("m/1", taste(log))))
+    [shadow] = shadows(log.state, decision)
+    assert (shadow.policy_version, shadow.params) == (1, decision.params)
+
+
+def test_policies_in_shadow_go_on_under_the_promoted_prior(log: Log) -> None:
+    log.admin(PolicyShadowed(policy="greedy", params={}, reason="try"))
+    decision = decide(log, "d")
+    [alone] = shadows(log.state, decision)
+    log.admin(ModelShadowed(**liking("m/1", taste(log))))
+    policy, prior = shadows(log.state, decision)
+    assert policy.model_copy(update={"latency_us": 0}) == alone.model_copy(update={"latency_us": 0})
+    assert (prior.policy, prior.model_version) == ("linucb", "m/1")
+    assert prior.score != decision.score[TIPS.index(prior.tip_id)]
+    log.admin(ModelWithdrawn(model_version="m/1", feature_set=CURRENT))
+    assert [one.policy for one in shadows(log.state, decision)] == ["greedy"]
+
+
+def test_a_prior_that_gives_no_score_is_passed_over_and_says_why(log: Log) -> None:
+    width = len(taste(log))
+    log.admin(ModelShadowed(model_version="m/1", feature_set=CURRENT, a0=[[0.0] * width] * width, b0=[0.0] * width))
+    shadowing = Shadowing(log.state, lambda: 0.0)
+    assert list(shadowing.shadows(decide(log, "d"))) == []
+    assert "positive definite" in shadowing.failures["linucb under m/1"]
+
+
+def test_shadows_of_imported_decisions_are_not_made(log: Log) -> None:
+    log.admin(ModelShadowed(**liking("m/1", taste(log))))
+    assert shadows(log.state, decide(log, "d").model_copy(update={"external": True})) == []

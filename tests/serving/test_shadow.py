@@ -1,4 +1,5 @@
-"""Policies in shadow score along what the scorer decides: each decision once, whatever happens to the worker."""
+"""Policies and priors in shadow score along what the scorer decides: each decision once, whatever becomes of the
+worker."""
 
 import asyncio
 from collections import Counter
@@ -9,14 +10,22 @@ import orjson
 import pytest
 
 from contracts.envelope import Entry
-from contracts.events.admin import PolicyDisabled, PolicyShadowed, UserErasureRequested
+from contracts.events.admin import (
+    ModelShadowed,
+    ModelWithdrawn,
+    PolicyDisabled,
+    PolicyShadowed,
+    UserErasureRequested,
+)
 from contracts.events.person import ShadowScored
+from contracts.feature_sets import CURRENT
 from ml.serving.shadow import ShadowWorker
 from projections.erasure import made_before
 from services.bootstrap import load_signer, open_decoder
 from services.bus.jetstream import JetStreamBus
 from services.publishing import EventPublisher
 from services.settings import Settings
+from tests.registry.cards import stored
 from tests.serving.scorers import Running
 from tests.waiting import until
 
@@ -39,6 +48,10 @@ async def shadowing(bus: JetStreamBus) -> AsyncIterator[ShadowWorker]:
 
 async def shadow(publisher: EventPublisher, policy: str) -> None:
     await publisher.publish_signed(PolicyShadowed(policy=policy, params={}, reason="try"), actor="ada")
+
+
+async def shadow_model(publisher: EventPublisher, version: str) -> None:
+    await publisher.publish_signed(ModelShadowed(**stored().told_of(version)), actor="ada")
 
 
 async def shadows_in(bus: JetStreamBus) -> list[ShadowScored]:
@@ -79,21 +92,41 @@ async def test_what_is_decided_is_scored_along_from_when_a_policy_goes_into_shad
     assert [(one.policy, one.decision_id) for one in found[5:]] == [("random", "again")]
 
 
+async def test_a_prior_in_shadow_is_scored_along_until_it_is_withdrawn(
+    scorer: Running, publisher: EventPublisher
+) -> None:
+    await scorer.score(decision_id="before")
+    async with shadowing(scorer.bus):
+        await shadow_model(publisher, "prior/1")
+        for number in range(3):
+            await scorer.score(decision_id=f"d{number}")
+        found = await until_shadowed(scorer.bus, 3)
+        assert [(one.decision_id, one.model_version) for one in found] == [(f"d{n}", "prior/1") for n in range(3)]
+        assert {one.policy for one in found} == {"linucb"}
+        await publisher.publish_signed(ModelWithdrawn(model_version="prior/1", feature_set=CURRENT), actor="ada")
+        await scorer.score(decision_id="between")
+        await shadow_model(publisher, "prior/2")
+        await scorer.score(decision_id="again")
+        found = await until_shadowed(scorer.bus, 4)
+    assert [(one.decision_id, one.model_version) for one in found[3:]] == [("again", "prior/2")]
+
+
 async def test_each_is_scored_along_once_whenever_the_worker_is_away(
     scorer: Running, publisher: EventPublisher
 ) -> None:
     for policy in ("greedy", "random"):
         await shadow(publisher, policy)
+    await shadow_model(publisher, "prior/1")
     for start in range(0, 60, 20):
         for number in range(start, start + 20):
             await scorer.score(decision_id=f"d{number}")
         # Ended somewhere on the way; what it had sent by then is in the log.
         async with shadowing(scorer.bus):
-            await until_shadowed(scorer.bus, 2 * start + 7)
+            await until_shadowed(scorer.bus, 3 * start + 7)
     async with shadowing(scorer.bus):
-        found = await until_shadowed(scorer.bus, 120)
-    counts = Counter((one.policy, one.decision_id) for one in found)
-    assert len(counts) == 120
+        found = await until_shadowed(scorer.bus, 180)
+    counts = Counter((one.policy, one.model_version, one.decision_id) for one in found)
+    assert len(counts) == 180
     assert set(counts.values()) == {1}
 
 

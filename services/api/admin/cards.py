@@ -1,13 +1,17 @@
-"""A version's card as it reads today: what was registered, its rollouts so far, and the people erased since."""
+"""A version's card as it reads today: what was registered, what it showed in shadow, its rollouts so far, and the
+people erased since."""
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
 from contracts.events.admin import (
     ModelPromoted,
+    ModelShadowed,
+    ModelWithdrawn,
     PolicyDisabled,
     PolicyEnabled,
     PolicyPromoted,
@@ -18,6 +22,7 @@ from contracts.events.base import Id
 from ml.registry.card import Card, lacks, markdown
 from ml.registry.registry import NotRegistered, Registry, RegistryAway, Version
 from projections.folds.tables import ADMIN_ACTIONS
+from services.api.admin.model_shadows import CountedShadow, shadow_of
 from services.api.admin.rows import present
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
@@ -25,11 +30,14 @@ from services.problems import Problem
 router = APIRouter(prefix="/models")
 
 MOST = 10_000
-ROLLOUTS = (ModelPromoted, PolicyEnabled, PolicyDisabled, PolicyShadowed, PolicyPromoted)
+PROMOTED, SHADOWED, WITHDRAWN = ModelPromoted.ce_type(), ModelShadowed.ce_type(), ModelWithdrawn.ce_type()
+CHANGES = tuple(kind.ce_type() for kind in (PolicyEnabled, PolicyDisabled, PolicyShadowed, PolicyPromoted))
+"""What becomes of policies."""
 
 
 class Rollout(BaseModel):
-    """An event of a version's history: it was promoted or replaced, or a policy changed while it was live."""
+    """An event of a version's history: it went into shadow, was promoted or replaced, or a policy changed while it was
+    live."""
 
     seq: int
     occurred_at: datetime
@@ -47,6 +55,7 @@ class Story(BaseModel):
     model_version: str
     card: Card | None
     lacks: list[str]
+    shadow: CountedShadow | None
     rollouts: list[Rollout]
     erased_since: int
     text: str
@@ -87,12 +96,15 @@ async def story(parts: Parts, version: Version) -> Story:
     except NotRegistered as problem:
         missing = [str(problem)]
     last_seq = card.window.last_seq if card is not None and card.window is not None else 0
-    past, erased = await asyncio.gather(
-        asyncio.to_thread(rollouts, parts, version.id), asyncio.to_thread(erased_since, parts, last_seq)
+    shadow, past, erased = await asyncio.gather(
+        shadow_of(parts, version.id),
+        asyncio.to_thread(rollouts, parts, version.id),
+        asyncio.to_thread(erased_since, parts, last_seq),
     )
     found = Story(
-        model_version=version.id, card=card, lacks=missing, rollouts=past, erased_since=erased, text=version.text or ""
-    )
+        model_version=version.id, card=card, lacks=missing, shadow=shadow, rollouts=past, erased_since=erased,
+        text=version.text or "",
+    )  # fmt: skip
     return found.model_copy(update={"text": told(found)}) if card is not None else found
 
 
@@ -100,11 +112,10 @@ def told(found: Story) -> str:
     """The card in Markdown with its history."""
     if found.card is None:
         return found.text
-    lines = [markdown(found.card), "## Rollout history", ""]
-    if found.rollouts:
-        lines += [f"- {one.occurred_at:%Y-%m-%d %H:%M} {one.said}, by {one.actor}{_why(one)}" for one in found.rollouts]
-    else:
-        lines.append("Never promoted.")
+    lines = [markdown(found.card), "## In shadow", "", *_shown_in_shadow(found.shadow), "", "## Rollout history", ""]
+    if all(one.said != "promoted" for one in found.rollouts):
+        lines += ["Never promoted.", ""]
+    lines += [f"- {one.occurred_at:%Y-%m-%d %H:%M} {one.said}, by {one.actor}{_why(one)}" for one in found.rollouts]
     lines += ["", "## People erased since", ""]
     if found.erased_since:
         again = "Train again to un-learn what the prior may hold of them."
@@ -115,26 +126,37 @@ def told(found: Story) -> str:
 
 
 def rollouts(parts: Parts, model_version: str) -> list[Rollout]:
-    """When a version was promoted and replaced, and what policies did while it was live; in stream order."""
-    rows = [row for kind in ROLLOUTS for row in parts.read_model.admin_actions(MOST, kind=kind.ce_type())]
+    """When a version went into shadow, was promoted and replaced, and what policies did while it was live; in stream
+    order."""
+    kinds = (PROMOTED, SHADOWED, WITHDRAWN, *CHANGES)
+    rows = [row for kind in kinds for row in parts.read_model.admin_actions(MOST, kind=kind)]
     found: list[Rollout] = []
     live: dict[str, bool] = {}
+    along: dict[str, bool] = {}
     for row in sorted(rows, key=lambda row: int(row["seq"])):
         shown = present(ADMIN_ACTIONS, row)
-        body, said = shown["body"], ""
-        if shown["type"] == ModelPromoted.ce_type():
-            was, now = live.get(body["feature_set"], False), body["model_version"] == model_version
-            live[body["feature_set"]] = now
-            if now:
-                said = "promoted"
-            elif was:
-                said = f"replaced by {body['model_version']}"
+        body, kind, said = shown["body"], shown["type"], ""
+        its = body.get("model_version") == model_version
+        if kind == PROMOTED:
+            said = _taken(live, body, its, "promoted", "replaced by")
+            along[body["feature_set"]] = along.get(body["feature_set"], False) and not its
+        elif kind == SHADOWED:
+            said = _taken(along, body, its, "put into shadow", "replaced in shadow by")
+        elif kind == WITHDRAWN:
+            along[body["feature_set"]] = along.get(body["feature_set"], False) and not its
+            said = "withdrawn from shadow" if its else ""
         elif any(live.values()):
-            said = f"{body['policy']} {shown['type'].split('.')[2]}"
+            said = f"{body['policy']} {kind.split('.')[2]}"
         if said:
             one = {"said": said, **{name: shown[name] for name in ("seq", "occurred_at", "actor", "reason")}}
             found.append(Rollout.model_validate(one))
     return found
+
+
+def _taken(places: dict[str, bool], body: dict[str, Any], its: bool, came: str, went: str) -> str:
+    """Give the place of a feature set to the version that an event names, which may be the one told of (`its`)."""
+    was, places[body["feature_set"]] = places.get(body["feature_set"], False), its
+    return came if its else f"{went} {body['model_version']}" if was else ""
 
 
 def erased_since(parts: Parts, last_seq: int) -> int:
@@ -146,3 +168,19 @@ def erased_since(parts: Parts, last_seq: int) -> int:
 
 def _why(one: Rollout) -> str:
     return f": {one.reason}" if one.reason else ""
+
+
+def _shown_in_shadow(shadow: CountedShadow | None) -> list[str]:
+    if shadow is None:
+        return ["It has not scored along."]
+    until = f" until {shadow.until:%Y-%m-%d %H:%M}, when it was {shadow.ended}" if shadow.until is not None else ""
+    said = [f"In shadow from {shadow.since:%Y-%m-%d %H:%M}{until}."]
+    if shadow.problem:
+        return [*said, f"What it has shown is not known now: {shadow.problem}"]
+    if not shadow.decisions or shadow.agreement is None:
+        return [*said, "No decision was made again under it yet."]
+    said.append(f"{shadow.decisions:,} decisions were made again under it, {shadow.agreement:.1%} with the same tip.")
+    if shadow.interval is not None and shadow.shown_reward is not None:
+        earned = f"what was shown earned {shadow.shown_reward:.3f}"
+        said.append(f"It would have earned {shadow.interval} a decision, by SNIPS with its 95 % interval; {earned}.")
+    return said

@@ -26,15 +26,10 @@ class ShadowFirst(Problem):
         super().__init__(409, "A policy shadows before it decides for people", f"{why}. {FORCIBLE}", field="policy")
 
 
-class Shadowed(BaseModel):
-    """How far a policy in shadow is: what it has scored along since it went there, and what it needs to climb."""
+class Figures(BaseModel):
+    """What a shadow has shown: agreement with what was shown, the reward it would have got beside the one that was,
+    the number of decisions that the estimate is worth, and time taken."""
 
-    policy: str
-    policy_version: int
-    decisions: int = 0
-    days: int = 0
-    needed_decisions: int
-    needed_days: int
     agreement: float | None = None
     shown_reward: float | None = None
     estimate: float | None = None
@@ -43,6 +38,24 @@ class Shadowed(BaseModel):
     effective: float | None = None
     mean_latency_us: float | None = None
     p99_latency_us: float | None = None
+
+    @property
+    def interval(self) -> str | None:
+        """The estimate with its 95 % interval, None while there is none."""
+        if self.estimate is None or self.ci_low is None or self.ci_high is None:
+            return None
+        return f"{self.estimate:.3f} ({self.ci_low:.3f} to {self.ci_high:.3f})"
+
+
+class Shadowed(Figures):
+    """How far a policy in shadow is: what it has scored along since it went there, and what it needs to climb."""
+
+    policy: str
+    policy_version: int
+    decisions: int = 0
+    days: int = 0
+    needed_decisions: int
+    needed_days: int
 
     @property
     def missing(self) -> list[str]:

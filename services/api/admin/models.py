@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from contracts.events.admin import ModelPromoted
 from ml.registry.registry import NotRegistered, Registry, RegistryAway, Version
 from projections.folds.tables import ADMIN_ACTIONS
+from services.api.admin.model_shadows import ModelShadow, model_shadows
 from services.api.admin.rows import present
 from services.api.parts import Parts, PartsOf
 
@@ -45,31 +46,32 @@ class Promotion(BaseModel):
 
 
 class Models(BaseModel):
-    """`registry` says whether MLflow answered; promotions come from the log and are there in any case."""
+    """`registry` says whether MLflow answered; promotions and shadows come from the log and are there in any case."""
 
     registry: Literal["up", "away", "off"]
     detail: str | None = Field(default=None, description="why there are no versions, in words")
     versions: list[ModelVersion]
     promotions: list[Promotion]
+    shadows: list[ModelShadow]
 
 
 @router.get("")
 async def get_models(parts: PartsOf) -> Models:
-    """Every registered version, the latest first, and who promoted which model when."""
+    """Every registered version, the latest first, and who promoted which model, or put it into shadow, when."""
     return await models(parts)
 
 
 async def models(parts: Parts) -> Models:
-    """The registry and the promotions, the latest first."""
-    promoted = await asyncio.to_thread(promotions, parts)
+    """The registry, the promotions and the shadows, the latest first."""
+    logged = await asyncio.to_thread(lambda: {"promotions": promotions(parts), "shadows": model_shadows(parts)})
     if parts.settings.mlflow == "off":
         detail = "MLflow is switched off (TIPSTREAM_MLFLOW=off)"
-        return Models(registry="off", detail=detail, versions=[], promotions=promoted)
+        return Models(registry="off", detail=detail, versions=[], **logged)
     try:
         found = [_shown(version) for version in await Registry(parts.mlflow).versions()]
     except (RegistryAway, NotRegistered) as problem:
-        return Models(registry="away", detail=str(problem), versions=[], promotions=promoted)
-    return Models(registry="up", versions=found, promotions=promoted)
+        return Models(registry="away", detail=str(problem), versions=[], **logged)
+    return Models(registry="up", versions=found, **logged)
 
 
 def promotions(parts: Parts) -> list[Promotion]:

@@ -12,7 +12,7 @@ from contracts.events.base import Id, Name, Part, Text
 from contracts.feature_sets import CURRENT, DIMENSIONS
 from ml.policies.posterior import Prior, SumsError, posterior
 from ml.registry.card import Card, lacks
-from ml.registry.registry import CHAMPION, NotRegistered, Registry, RegistryAway, StoredPrior, Version
+from ml.registry.registry import CHAMPION, SHADOW, NotRegistered, Registry, RegistryAway, StoredPrior, Version
 from projections.folds.tables import ADMIN_ACTIONS
 from services.api.admin.actor import Operator
 from services.api.admin.cards import Story, story, told
@@ -43,8 +43,8 @@ class RollbackOrder(Part):
     reason: Text | None = None
 
 
-class Promoted(Commanded):
-    """Scores join this version's prior from `seq` on; `note` says what the registry did not take."""
+class Followed(Commanded):
+    """The command about a version stands in the stream at `seq`; `note` says what the registry did not take of it."""
 
     model_version: str
     note: str = Field(default="", description="empty when MLflow's aliases and card follow")
@@ -58,47 +58,43 @@ class Consequence(BaseModel):
 
 
 @router.post("/promote", status_code=202)
-async def post_promote(order: PromotionOrder, parts: PartsOf, actor: Operator) -> Promoted:
+async def post_promote(order: PromotionOrder, parts: PartsOf, actor: Operator) -> Followed:
     """Let a registered version's prior join every score from now on."""
     return await promote(parts, order, actor)
 
 
 @router.post("/rollback", status_code=202)
-async def post_rollback(order: RollbackOrder, parts: PartsOf, actor: Operator) -> Promoted:
+async def post_rollback(order: RollbackOrder, parts: PartsOf, actor: Operator) -> Followed:
     """Go back to the version before, from the log alone: one event, whether MLflow is there or not."""
     return await roll_back(parts, order, actor)
 
 
-async def promote(parts: Parts, order: PromotionOrder, actor: str) -> Promoted:
+async def promote(parts: Parts, order: PromotionOrder, actor: str) -> Followed:
     """Publish the promotion. Raises Problem: 404, 409 for an incomplete card or a failed check, 422, 503."""
     version, prior, card = await promotable(parts, order.model_version)
     if card.failed:
         names = "; ".join(f"{check.name} ({check.said})" for check in card.failed)
         if not order.force:
             raise Problem(409, "Fairness checks failed", f"{names}. {FORCIBLE}", field="model_version")
-    event = ModelPromoted(
-        model_version=version.id,
-        feature_set=prior.feature_set,
-        a0=prior.a0.tolist(),
-        b0=prior.b0.tolist(),
-        reason=forced(order.reason) if card.failed else order.reason,
-    )
-    done = await command(parts, event, actor)
-    return Promoted(**done.model_dump(), model_version=version.id, note=await _follow(parts, version.id, done.seq))
+    reason = forced(order.reason) if card.failed else order.reason
+    done = await command(parts, ModelPromoted(**prior.told_of(version.id), reason=reason), actor)
+    note = await follow(parts, version.id, done.seq, gains=CHAMPION, loses=SHADOW)
+    return Followed(**done.model_dump(), model_version=version.id, note=note)
 
 
-async def roll_back(parts: Parts, order: RollbackOrder, actor: str) -> Promoted:
+async def roll_back(parts: Parts, order: RollbackOrder, actor: str) -> Followed:
     """Publish the promotion of the version before. Raises Problem: 409 when no model is live, 503."""
     event = await asyncio.to_thread(previous, parts, order.feature_set, order.reason)
     done = await command(parts, event, actor)
-    note = await _follow(parts, event.model_version, done.seq)
-    return Promoted(**done.model_dump(), model_version=event.model_version, note=note)
+    note = await follow(parts, event.model_version, done.seq, gains=CHAMPION, loses=SHADOW)
+    return Followed(**done.model_dump(), model_version=event.model_version, note=note)
 
 
 async def promotable(parts: Parts, identifier: str) -> tuple[Version, StoredPrior, Card]:
-    """A version that may be promoted. Raises Problem naming what its card lacks."""
+    """A version that may shadow and be promoted. Raises Problem naming what its card lacks."""
     if parts.settings.mlflow == "off":
-        raise Problem(409, "No registry", "MLflow is switched off (TIPSTREAM_MLFLOW=off); a roll back needs none")
+        said = "MLflow is switched off (TIPSTREAM_MLFLOW=off); rolling back and withdrawing need none"
+        raise Problem(409, "No registry", said)
     registry = Registry(parts.mlflow)
     try:
         version = await registry.version(identifier)
@@ -172,21 +168,25 @@ async def consequence(parts: Parts, feature_set: str, model_version: str) -> Con
     return Consequence(model_version=model_version, said=said)
 
 
-async def _follow(parts: Parts, identifier: str, seq: int) -> str:
-    """Move the alias and tell the story on the version's card in MLflow; why not, in words."""
+async def follow(parts: Parts, identifier: str, seq: int, *, gains: str | None = None, loses: str | None = None) -> str:
+    """Move aliases and tell the story on the version's card in MLflow, once an event is folded; why not, in words."""
     if identifier == NEUTRAL or parts.settings.mlflow == "off":
         return ""
     await folded(parts, seq)
     registry = Registry(parts.mlflow)
     try:
         version = await registry.version(identifier)
-        await registry.point(version, CHAMPION)
+        if gains is not None:
+            await registry.point(version, gains)
+        if loses is not None and loses in version.aliases:
+            await registry.release(version, loses)
         found: Story = await story(parts, version)
         await registry.describe(version, told(found))
     except (RegistryAway, NotRegistered) as problem:
-        return f"the alias {CHAMPION} and the card in MLflow stay as they were: {problem}"
+        return f"aliases and card in MLflow stay as they were: {problem}"
     return ""
 
 
 def _incomplete(detail: str) -> Problem:
-    return Problem(409, "A version without a complete card can't be promoted", detail, field="model_version")
+    title = "A version without a complete card can neither shadow nor be promoted"
+    return Problem(409, title, detail, field="model_version")

@@ -103,11 +103,13 @@ class Reaction(BaseModel):
 
 
 class ShadowChoice(BaseModel):
-    """What a shadow policy would have chosen; `chosen_propensity` is its propensity of the tip that was shown."""
+    """What a policy in shadow, or the one that decided under the prior `model_version` in shadow, would have chosen;
+    `chosen_propensity` is its propensity of the tip that was shown."""
 
     seq: int
     policy: str
     policy_version: int
+    model_version: str | None
     state_version: int
     tip_id: str
     score: float
