@@ -31,7 +31,7 @@ COUNT_AGAIN_S = 10.0
 
 @page(PATH, title="Models", group="Learning", icon="hub", order=5)
 async def models(visit: Visit, version: str = "", at: str = FIRST) -> None:
-    """The list and the card on one side, MLflow on the other."""
+    """The lists, and under them the card of the chosen version beside MLflow."""
     await ModelsPage(visit, Address(PATH, version=version, at=at if at.startswith("/") else FIRST)).begin()
 
 
@@ -44,12 +44,11 @@ class ModelsPage:
         self._counted: dict[str, CountedShadow] = {}
         self._tables: tuple[Table | None, Table | None] = (None, None)
         self._frame: MlflowFrame | None = None
+        self._list = ui.element("div").classes("w-full")
+        self._shadows = ui.element("div").classes("w-full")
+        self._promotions = ui.element("div").classes("w-full")
         with ui.element("div").classes("models-page"):
-            with ui.element("div").classes("stack"):
-                self._list = ui.element("div").classes("w-full")
-                self._card = ui.element("div").classes("w-full")
-                self._promotions = ui.element("div").classes("w-full")
-                self._shadows = ui.element("div").classes("w-full")
+            self._card = ui.element("div")
             with panel("MLflow", flush=True) as self._mlflow:
                 self._state = ui.element("div").classes("w-full")
         with self._list, panel("Versions"):
@@ -111,22 +110,19 @@ class ModelsPage:
             if found.versions:
                 versions = Table(_VERSIONS, (), label="Versions", on_choose=lambda row: self._choose(str(row["id"])))
             elif found.registry == "up":
-                empty("No model is registered yet", "Until one is promoted, every score starts from the neutral prior.")
+                said = "Until one is promoted, every score starts from the neutral prior."
+                empty("No model is registered yet", f"The command tipstream train makes one. {said}")
             else:
                 notice(found.detail or "", tone="warn")
         self._draw_card(found)
-        with self._promotions, panel("Promotions", flush=bool(found.promotions)) as promotions:
-            if found.promotions:
+        if found.shadows:
+            with self._shadows, panel("Shadows", flush=True, note="Decisions made again under their priors"):
+                shadows = Table(_SHADOWS, (), label="Shadows")
+        if found.promotions:
+            with self._promotions, panel("Promotions", flush=True) as promotions:
                 with promotions.actions:
                     roll_back_button(self._visit, self._look)
                 Table(_PROMOTIONS, [one.model_dump(mode="json") for one in found.promotions], label="Promotions")
-            else:
-                empty("Nothing was promoted yet", "Each promotion is a signed event and stands here with who and when.")
-        with self._shadows, panel("Shadows", flush=bool(found.shadows), note="decisions made again under their priors"):
-            if found.shadows:
-                shadows = Table(_SHADOWS, (), label="Shadows")
-            else:
-                empty("Nothing was in shadow yet", "What is trained goes there, and scores along without being shown.")
         self._tables = (versions, shadows)
         self._show_rows()
 

@@ -48,7 +48,7 @@ def test_mlflow_s_interface_opens_in_its_frame_and_its_address_can_be_shared(
     page = admin.open("/admin/models")
     frame = page.frame_locator("iframe[title=MLflow]")
     expect(frame.get_by_role("heading", name="Registered Models")).to_be_visible(timeout=START_MS)
-    expect(page.get_by_text("Nothing was promoted yet")).to_be_visible()
+    expect(page.get_by_text("The command tipstream train makes one.")).to_be_visible()
     frame.get_by_role("link", name="Experiments").first.click()
     expect(page).to_have_url(re.compile("at=%2Fexperiments"))
     page.goto(page.url)
