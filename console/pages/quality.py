@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from nicegui import ui
@@ -100,7 +101,7 @@ async def quality(
         # By itself and last: it compares the values of two windows, which takes a second where there are millions.
         await drifted.load(window)
 
-    WindowBar(address, load)
+    bar = WindowBar(address, load)
     row = figures(4)
     missing = Chart(
         "Missing features", heatmap("feature", "missing_rate"), MISSING, height=300,
@@ -125,7 +126,7 @@ async def quality(
             DAILY, nothing=("Nothing in this window", "Choose a longer window."),
             note="Decisions that got feedback; expected source-days that reported",
         )  # fmt: skip
-    drifted = _Drift(visit, address)
+    drifted = _Drift(visit, address, bar.refresh)
     await _Letters(visit, address).build()
 
 
@@ -146,9 +147,9 @@ class _Drift:
     """Drift of a window against what is chosen: the training window of a model, at first the live one's, or the window
     of the same length just before."""
 
-    def __init__(self, visit: Visit, address: Address) -> None:
-        self._visit, self._address = visit, address
-        self._window = Window.of(days=None)
+    def __init__(self, visit: Visit, address: Address, reload: Callable[[], Awaitable[None]]) -> None:
+        self._visit, self._address, self._reload = visit, address, reload
+        self._against = str(address.values["against"])
         self._offered = False
         self._chart = Chart(
             "Drift", banded("name", "psi", "band", BAND_COLOURS, (MODERATE, SIGNIFICANT)), DRIFT, height=420,
@@ -160,31 +161,26 @@ class _Drift:
 
     async def load(self, window: Window) -> None:
         """Draw this window. Raises Problem for a model that has no training window, BusUnavailable, RequestFailed."""
-        self._window = window
         if not self._offered:
             await self._offer()
-        await self._draw()
+        reference = await training_window(self._visit.parts, self._against) if self._against != BEFORE else ()
+        self._chart.show(await drift(self._visit.parts, window, *reference))
 
     async def _offer(self) -> None:
         found = await models(self._visit.parts)
         live = {one.model_version for one in found.promotions if one.live}
         trained = {one.id: f"Training of {one.id}{' (live)' * (one.id in live)}" for one in found.versions}
-        against = self._address.values["against"] or next((one for one in trained if one in live), BEFORE)
-        self._address.values["against"] = against
+        self._against = self._against or next((one for one in trained if one in live), BEFORE)
         # A link may name a model that the registry does not tell of just now.
-        options = {against: against, **trained, BEFORE: "The window before"}
+        options = {self._against: self._against, **trained, BEFORE: "The window before"}
         with self._chart.actions.actions:
-            choice_filter("Against", options, against, self._choose)
+            choice_filter("Against", options, self._against, self._choose)
         self._offered = True
 
     async def _choose(self, against: str) -> None:
+        self._against = against
         self._address.set(against=against)
-        await self._draw()
-
-    async def _draw(self) -> None:
-        against = str(self._address.values["against"])
-        reference = await training_window(self._visit.parts, against) if against != BEFORE else ()
-        self._chart.show(await drift(self._visit.parts, self._window, *reference))
+        await self._reload()
 
 
 class _Letters:

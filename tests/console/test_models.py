@@ -67,6 +67,18 @@ def test_a_version_is_listed_with_its_alias_and_opens_its_card(admin: Visitor, c
     assert admin.violations() == []
 
 
+def test_a_model_without_a_training_window_is_told_where_drift_is_asked_against_it(
+    admin: Visitor, console: RunningSystem
+) -> None:
+    register(console, "windowless", "## By hand")
+    page = admin.open("/admin/quality")
+    for reference, shown in (("Training of windowless/1", 1), ("The window before", 0)):
+        page.get_by_label("Against").click()
+        page.get_by_role("option", name=reference).click()
+        expect(page.get_by_text("windowless/1 has no model/card.json")).to_have_count(shown)
+    expect(page).to_have_url(re.compile("against=before"))
+
+
 def test_a_version_is_promoted_after_its_dry_run_and_rolled_back(admin: Visitor, console: RunningSystem) -> None:
     page = admin.open("/admin/models")
     expect(page.locator("iframe[title=MLflow]")).to_be_attached(timeout=START_MS)
