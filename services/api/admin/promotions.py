@@ -78,16 +78,14 @@ async def promote(parts: Parts, order: PromotionOrder, actor: str) -> Followed:
             raise Problem(409, "Fairness checks failed", f"{names}. {FORCIBLE}", field="model_version")
     reason = forced(order.reason) if card.failed else order.reason
     done = await command(parts, ModelPromoted(**prior.told_of(version.id), reason=reason), actor)
-    note = await follow(parts, version.id, done.seq, gains=CHAMPION, loses=SHADOW)
-    return Followed(**done.model_dump(), model_version=version.id, note=note)
+    return await follow(parts, version.id, done, gains=CHAMPION, loses=SHADOW)
 
 
 async def roll_back(parts: Parts, order: RollbackOrder, actor: str) -> Followed:
     """Publish the promotion of the version before. Raises Problem: 409 when no model is live, 503."""
     event = await asyncio.to_thread(previous, parts, order.feature_set, order.reason)
     done = await command(parts, event, actor)
-    note = await follow(parts, event.model_version, done.seq, gains=CHAMPION, loses=SHADOW)
-    return Followed(**done.model_dump(), model_version=event.model_version, note=note)
+    return await follow(parts, event.model_version, done, gains=CHAMPION, loses=SHADOW)
 
 
 async def promotable(parts: Parts, identifier: str) -> tuple[Version, StoredPrior, Card]:
@@ -168,7 +166,15 @@ async def consequence(parts: Parts, feature_set: str, model_version: str) -> Con
     return Consequence(model_version=model_version, said=said)
 
 
-async def follow(parts: Parts, identifier: str, seq: int, *, gains: str | None = None, loses: str | None = None) -> str:
+async def follow(
+    parts: Parts, identifier: str, done: Commanded, *, gains: str | None = None, loses: str | None = None
+) -> Followed:
+    """The answer to a command about a version, once MLflow's aliases and card follow, or why they do not."""
+    note = await _followed(parts, identifier, done.seq, gains, loses)
+    return Followed(**done.model_dump(), model_version=identifier, note=note)
+
+
+async def _followed(parts: Parts, identifier: str, seq: int, gains: str | None, loses: str | None) -> str:
     """Move aliases and tell the story on the version's card in MLflow, once an event is folded; why not, in words."""
     if identifier == NEUTRAL or parts.settings.mlflow == "off":
         return ""

@@ -47,8 +47,7 @@ async def shadow(parts: Parts, order: ShadowOrder, actor: str) -> Followed:
                 raise Problem(409, "It cannot score along", f"{version.id} is {place}", field="model_version")
         done = await command(parts, ModelShadowed(**prior.told_of(version.id), reason=order.reason), actor)
         await folded(parts, done.seq)
-    note = await follow(parts, version.id, done.seq, gains=SHADOW)
-    return Followed(**done.model_dump(), model_version=version.id, note=note)
+    return await follow(parts, version.id, done, gains=SHADOW)
 
 
 async def withdraw(parts: Parts, order: ShadowOrder, actor: str) -> Followed:
@@ -62,8 +61,7 @@ async def withdraw(parts: Parts, order: ShadowOrder, actor: str) -> Followed:
         event = ModelWithdrawn(model_version=version, feature_set=along.feature_set, reason=order.reason)
         done = await command(parts, event, actor)
         await folded(parts, done.seq)
-    note = await follow(parts, version, done.seq, loses=SHADOW)
-    return Followed(**done.model_dump(), model_version=version, note=note)
+    return await follow(parts, version, done, loses=SHADOW)
 
 
 async def shadow_consequence(parts: Parts, feature_set: str, model_version: str) -> Consequence:
