@@ -42,9 +42,13 @@ def load_signer(settings: Settings) -> Signer:
 def trusted_signer(settings: Settings, decoder: Decoder) -> Signer:
     """The installation's signer, once its key is known to be the stream's. Raises ForeignSigningKey."""
     signer = load_signer(settings)
+    _check_trusted(signer, decoder)
+    return signer
+
+
+def _check_trusted(signer: Signer, decoder: Decoder) -> None:
     if signer.key_id not in decoder.trust.keys:
         raise ForeignSigningKey(f"the stream trusts key {next(iter(decoder.trust.keys))}, HOME has {signer.key_id}")
-    return signer
 
 
 async def ensure_stream(bus: Bus, settings: Settings) -> Decoder:
@@ -60,7 +64,7 @@ async def ensure_stream(bus: Bus, settings: Settings) -> Decoder:
     )
     await _publish_if(bus, publisher, started, "stream-started", "Nats-Expected-Last-Sequence")
     decoder = await open_decoder(bus)
-    trusted_signer(settings, decoder)
+    _check_trusted(signer, decoder)
     for event, event_id in first_events():
         await _publish_if(bus, publisher, event, event_id, "Nats-Expected-Last-Subject-Sequence")
     return decoder
