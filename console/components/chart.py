@@ -90,7 +90,7 @@ class Chart:
     def _tabulate(self) -> None:
         if self._table is None:
             with self._behind:
-                self._table = Table(self._columns, (), label=self._title, page_size=10)
+                self._table = Table(self._columns, (), label=self._title)
         self._table.show(self._rows)
 
 
