@@ -67,6 +67,7 @@ class DuckdbSink:
         # What cursors come from; it runs no statement itself, so that nobody waits for the writer.
         self.connection = self._open()
         self._writer = self.cursor()
+        self._new = False
         if not self._writer.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchone():
             self._create()
         elif (held := _checkpoint(self._writer)) is not None and held.fold_version == FOLD_VERSION:
@@ -85,6 +86,7 @@ class DuckdbSink:
 
     def apply(self, batches: Sequence[TableBatch], checkpoint: Checkpoint) -> None:
         """Store rows and checkpoint, or nothing. Raises SinkBusy."""
+        self._new = False
         with self._transaction():
             for batch in batches:
                 self._write(batch)
@@ -94,6 +96,8 @@ class DuckdbSink:
 
     def reset(self) -> None:
         """Empty the store."""
+        if self._new:
+            return
         with self._transaction():
             for kind in ("view", "table"):
                 names = f"SELECT {kind}_name FROM duckdb_{kind}s() WHERE NOT internal AND NOT temporary"
@@ -204,6 +208,7 @@ class DuckdbSink:
                 columns = ", ".join(f'"{name}" {TYPES[kind][0]}' for name, kind in table.columns)
                 self._writer.execute(f"CREATE TABLE {table.name} ({columns})")
             _create_views(self._writer)
+        self._new = True
 
     def _stored_seq(self) -> int:
         held = _checkpoint(self._writer)
@@ -252,15 +257,15 @@ class DuckdbSink:
 
 def _create_views(cursor: duckdb.DuckDBPyConnection) -> None:
     """Make the views, and say of tables and columns what they mean."""
-    for view in VIEWS:
-        cursor.execute(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}")
-        cursor.execute(f"COMMENT ON VIEW {view.name} IS {_quoted(view.comment)}")
-    for table, comment in TABLES.items():
-        cursor.execute(f"COMMENT ON TABLE {table} IS {_quoted(comment)}")
+    cursor.execute(";".join(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}" for view in VIEWS))
+    comments = [f"VIEW {view.name} IS {_quoted(view.comment)}" for view in VIEWS]
+    comments += [f"TABLE {table} IS {_quoted(comment)}" for table, comment in TABLES.items()]
     columns = "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"
     for relation, column in cursor.execute(columns).fetchall():
         if comment := COLUMNS.get(f"{relation}.{column}") or COLUMNS.get(column, ""):
-            cursor.execute(f'COMMENT ON COLUMN "{relation}"."{column}" IS {_quoted(comment)}')
+            comments.append(f'COLUMN "{relation}"."{column}" IS {_quoted(comment)}')
+    # In one go: two hundred statements of their own take twice as long.
+    cursor.execute(";".join(f"COMMENT ON {comment}" for comment in comments))
 
 
 def _quoted(text: str) -> str:
