@@ -13,7 +13,7 @@ from contracts.errors import TipstreamError
 from contracts.events.admin import PolicyDisabled, PolicyPromoted, StreamStarted
 from contracts.events.base import SignedEvent
 from contracts.signing import Signer
-from contracts.subjects import STREAM
+from contracts.subjects import PREFIX, STREAM
 from services.bus.errors import PublishRefused
 from services.bus.jetstream import JetStreamBus
 from services.bus.memory import MemoryBus
@@ -56,17 +56,21 @@ async def ensure_stream(bus: Bus, settings: Settings) -> Decoder:
 
     Raises StreamMismatch, NotTipstream, ForeignSigningKey, BusUnavailable.
     """
-    await bus.declare()
+    stream = await bus.declare()
     signer = load_signer(settings)
     publisher = EventPublisher(bus, signer, source=SOURCE)
-    started = StreamStarted(
-        stream=STREAM, key_id=signer.key_id, public_key=base64.b64encode(signer.public_key).decode("ascii")
-    )
-    await _publish_if(bus, publisher, started, "stream-started", "Nats-Expected-Last-Sequence")
+    if not stream.last_seq:
+        started = StreamStarted(
+            stream=STREAM, key_id=signer.key_id, public_key=base64.b64encode(signer.public_key).decode("ascii")
+        )
+        await _publish_if(bus, publisher, started, "stream-started", "Nats-Expected-Last-Sequence")
     decoder = await open_decoder(bus)
     _check_trusted(signer, decoder)
+    # Asked first: six processes start, and each would sign fifty events only to hear that they are there.
+    there = await bus.subjects(f"{PREFIX}.catalog.*") | await bus.subjects(f"{PREFIX}.admin.policy.>")
     for event, event_id in first_events():
-        await _publish_if(bus, publisher, event, event_id, "Nats-Expected-Last-Subject-Sequence")
+        if event.subject() not in there:
+            await _publish_if(bus, publisher, event, event_id, "Nats-Expected-Last-Subject-Sequence")
     return decoder
 
 

@@ -108,6 +108,17 @@ class JetStreamBus:
         _, subject, found, stored = (headers.pop(name) for name in DIRECT_HEADERS)
         return Recorded(int(found), to_ns(stored), subject, headers, msg.data)
 
+    async def subjects(self, pattern: str) -> frozenset[str]:
+        """The subjects under a pattern (wildcards allowed) that hold a message. Raises BusUnavailable."""
+        found: set[str] = set()
+        while True:
+            asked = {"subjects_filter": pattern, "offset": len(found)}
+            answer = await self._link.api(f"STREAM.INFO.{self._stream}", asked)
+            page = answer["state"].get("subjects") or {}
+            found.update(page)
+            if not page or len(found) >= answer.get("total", 0):
+                return frozenset(found)
+
     async def missing(self, first: int, last: int) -> list[tuple[int, int]]:
         """The inclusive ranges of [first, last] that were stored once and are gone. Raises BusUnavailable."""
         answer = await self._link.api(f"STREAM.INFO.{self._stream}", {"deleted_details": True})

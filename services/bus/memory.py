@@ -96,6 +96,10 @@ class MemoryBus:
         found = self._records[at : at + 1]
         return found[0] if found and found[0].seq == seq else None
 
+    async def subjects(self, pattern: str) -> frozenset[str]:
+        """The subjects under a pattern (wildcards allowed) that hold a message."""
+        return frozenset(record.subject for record in self._records if matches(pattern, record.subject))
+
     async def missing(self, first: int, last: int) -> list[tuple[int, int]]:
         """The inclusive ranges of [first, last] that were stored once and are gone."""
         there = {record.seq for record in self._records if first <= record.seq <= last}

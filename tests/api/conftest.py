@@ -14,6 +14,7 @@ from projections.projector import Projector
 from projections.sinks.versions import Versions
 from projections.worker import serve
 from services.api import condition
+from services.bootstrap import ensure_stream
 from services.bus.jetstream import JetStreamBus
 from services.settings import Settings
 from tests.api.callers import Door, System, open_door, settings_for
@@ -70,6 +71,9 @@ async def system(settings: Settings, bus: JetStreamBus, monkeypatch: pytest.Monk
     """The API with its scorer and all three read models, each on a bus of its own."""
     # Tests wait on health often, and a look of a quarter of a second ago says nothing of what they did since.
     monkeypatch.setattr(condition, "KEEP_S", 0.01)
+    # As `tipstream up` does: parts that all find an empty stream would all begin it.
+    settings.make_home()
+    await ensure_stream(bus, settings)
     stop = asyncio.Event()
     names = ("sqlite", "analytics", "query", "shadow")
     buses = [await JetStreamBus.connect(settings.bus_url, name=name) for name in names]

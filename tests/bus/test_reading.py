@@ -57,6 +57,16 @@ async def test_subjects_pick_what_is_read(bus: Bus) -> None:
     assert await read_all(bus, 0, 5, ["tips.admin.>"]) == []
 
 
+async def test_the_subjects_that_hold_something_are_told(bus: Bus) -> None:
+    assert await bus.subjects("tips.>") == frozenset()
+    for number, subject in enumerate(["tips.catalog.a", "tips.catalog.b", "tips.scored.ana", "tips.catalog.a"]):
+        await bus.publish(message(number, subject))
+    assert await bus.subjects("tips.catalog.*") == {"tips.catalog.a", "tips.catalog.b"}
+    assert await bus.subjects("tips.>") == {"tips.catalog.a", "tips.catalog.b", "tips.scored.ana"}
+    await bus.delete(2)
+    assert await bus.subjects("tips.catalog.*") == {"tips.catalog.a"}
+
+
 async def test_a_message_is_found_by_its_sequence(bus: Bus) -> None:
     await bus.publish_batch(messages(3))
     records = await read_all(bus, 0, 3)

@@ -1,0 +1,63 @@
+"""How a stream begins: once, whoever starts first, and never again over what an admin did since."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from contracts.envelope import Message
+from services.bootstrap import ForeignSigningKey, ensure_stream, first_events
+from services.bus.jetstream import JetStreamBus
+from services.bus.stream import Ack
+from services.settings import Settings
+from tests.servers import NatsServer
+
+
+class Listening(JetStreamBus):
+    """Keeps the subject of each attempt to publish."""
+
+    attempts: list[str]
+
+    async def publish(self, message: Message, *, timeout: float | None = None) -> Ack:
+        self.attempts.append(message.subject)
+        return await super().publish(message, timeout=timeout)
+
+
+async def open_bus(server: NatsServer) -> Listening:
+    bus = await Listening.connect(server.url, name="test")
+    bus.attempts = []
+    return bus
+
+
+async def test_several_that_start_at_once_begin_it_once(nats_server: NatsServer) -> None:
+    settings = Settings(home=nats_server.home)
+    buses = [await open_bus(nats_server) for _ in range(3)]
+    decoders = await asyncio.gather(*(ensure_stream(bus, settings) for bus in buses))
+    assert (await buses[0].info()).last_seq == 1 + len(first_events())
+    assert decoders[0].trust == decoders[1].trust == decoders[2].trust
+    for bus in buses:
+        await bus.close()
+
+
+async def test_a_later_start_publishes_what_is_missing_and_nothing_else(nats_server: NatsServer) -> None:
+    settings = Settings(home=nats_server.home)
+    bus = await open_bus(nats_server)
+    await ensure_stream(bus, settings)
+    bus.attempts.clear()
+    await ensure_stream(bus, settings)
+    assert bus.attempts == []
+
+    event, _ = first_events()[2]
+    await bus.delete(4)
+    await ensure_stream(bus, settings)
+    assert bus.attempts == [event.subject()]
+    await bus.close()
+
+
+async def test_the_key_of_another_installation_is_refused(nats_server: NatsServer, tmp_path: Path) -> None:
+    bus = await open_bus(nats_server)
+    await ensure_stream(bus, Settings(home=nats_server.home))
+    (tmp_path / "other").mkdir()
+    with pytest.raises(ForeignSigningKey, match="the stream trusts key"):
+        await ensure_stream(bus, Settings(home=tmp_path / "other"))
+    await bus.close()
