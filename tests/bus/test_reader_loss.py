@@ -38,6 +38,17 @@ async def test_a_lost_connection_does_not_show_in_what_is_read(jetstream: JetStr
     assert ids(follower.seen) == [f"e{n}" for n in range(5000)]
 
 
+async def test_a_connection_lost_in_the_middle_of_a_message_is_renewed_at_once(jetstream: JetStreamBus) -> None:
+    nc = jetstream._link.nc
+    before = nc.stats["reconnects"]
+    await nc.force_reconnect()
+    # What the old socket still held when another task found it broken: nats-py's reading task parses it all the same.
+    await nc._ps.parse(b"MSG tips.scored.ana 8 100000\r\nand no more of it")
+    await until(lambda: nc.stats["reconnects"] > before)
+    async with asyncio.timeout(5):
+        await jetstream.info()
+
+
 async def test_a_lost_consumer_is_replaced(jetstream: JetStreamBus, follower: Follower) -> None:
     await jetstream.publish_batch(messages(10))
     await follower.reached(10)
