@@ -23,8 +23,8 @@ class FastClient(Client):
 
     async def _connect_to_server(self, s: Srv) -> None:
         await super()._connect_to_server(s)
-        # The old reading task may have taken in a last piece after the parser was reset; nats-py means to reset it again
-        # here, but asks for a status that it has just changed. A PONG behind that piece is waited for in vain.
+        # The old reading task may have taken in a last piece after the parser was reset. nats-py means to reset it here
+        # again, but asks for a status that it has just changed; a PONG behind that piece is then waited for in vain.
         self._ps.reset()
         # nats-py forgets the socket of an attempt that failed half way, or of a reconnect that another one cut short.
         self._abort()
