@@ -1,5 +1,6 @@
 """The ladder: a policy shadows before it decides for people, unless somebody forces it and says why."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -53,6 +54,15 @@ async def test_a_policy_that_has_not_shadowed_decides_for_nobody(system: System)
     assert await standing(system) == {"linucb": ("live", 1.0)}
     assert (await change(system, policy="linucb", action="enable", weight=0.5)).status_code == 202
     assert await standing(system) == {"linucb": ("live", 0.5)}
+
+
+async def test_of_two_rollouts_at_one_moment_the_second_knows_of_the_first(system: System) -> None:
+    body = {"action": "rollout", "share": 0.2, "force": True, "reason": "tried in a test"}
+    both = await asyncio.gather(*(change(system, policy=policy, **body) for policy in ("greedy", "random")))
+    assert [answer.status_code for answer in both] == [202, 202]
+    weights = {policy: weight for policy, (_, weight) in (await standing(system)).items()}
+    assert sum(weights.values()) == pytest.approx(1)
+    assert weights["linucb"] == pytest.approx(0.64)
 
 
 async def test_what_a_person_took_back_may_decide_again_as_it_was(system: System) -> None:

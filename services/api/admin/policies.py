@@ -13,7 +13,7 @@ from ml.policies.params import ParamsError, check
 from ml.policies.registry import POLICIES
 from projections.folds.tables import POLICIES as TABLE
 from services.api.admin.actor import Operator
-from services.api.admin.commands import Commanded, command, forced
+from services.api.admin.commands import Commanded, command, folded, forced
 from services.api.admin.ladder import Shadowed, check_climb, policies, shadowed
 from services.api.admin.rows import row_model
 from services.api.parts import Parts, PartsOf
@@ -69,10 +69,13 @@ async def change_policy(parts: Parts, change: PolicyChange, actor: str) -> Comma
         check(change.policy, change.params)
     except ParamsError as error:
         raise Problem.invalid([(f"params.{error.key}", error.problem)]) from None
-    if change.action in ("enable", "rollout", "promote"):
-        await check_climb(parts, change.policy, change.params, force=change.force, reason=change.reason)
-    for event in await _events(parts, change):
-        commanded = await command(parts, event, actor)
+    async with parts.turn:
+        if change.action in ("enable", "rollout", "promote"):
+            await check_climb(parts, change.policy, change.params, force=change.force, reason=change.reason)
+        for event in await _events(parts, change):
+            commanded = await command(parts, event, actor)
+        # Whoever shares people out next knows of these shares.
+        await folded(parts, commanded.seq)
     return commanded
 
 
