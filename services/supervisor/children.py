@@ -15,8 +15,9 @@ from services.supervisor.forked import ForkServer, Streams
 from services.supervisor.forkserver import end_with
 
 FIRST_PAUSE_S = 0.2
-LONGEST_PAUSE_S = 10.0
-STEADY_S = 30.0
+LONGEST_PAUSE_S = 5.0
+# Whatever ran for so long was able to; who killed it then should not have to wait for it.
+STEADY_S = 5.0
 STOP_S = 15.0
 
 MLFLOW = "mlflow"

@@ -64,6 +64,14 @@ async def test_what_dies_is_started_again_with_growing_pauses(keep: Keep, monkey
     assert child.log.read_text().startswith("here\nhere\n")
 
 
+async def test_what_ran_for_a_while_is_started_again_at_once(keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(children, "STEADY_S", 0.1)
+    async with keep("", argv=["sh", "-c", "sleep 0.2; exit 3"]) as (_, told):
+        await until(lambda: len(told) >= 3)
+    assert [line.split("again in ")[1].split()[0] for line in told[:3]] == ["0.1", "0.1", "0.1"]
+
+
 async def test_a_crash_is_told_by_its_signal(keep: Keep) -> None:
     async with keep(FOREVER) as (child, told):
         await until(lambda: child.pid_file.exists() and child.pid_file.read_text() != "")
