@@ -67,6 +67,7 @@ class DuckdbSink:
         # What cursors come from; it runs no statement itself, so that nobody waits for the writer.
         self.connection = self._open()
         self._writer = self.cursor()
+        # Whether there is nothing but this release's empty tables, which a reset need not make again.
         self._new = False
         if not self._writer.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchone():
             self._create()

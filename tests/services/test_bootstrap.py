@@ -1,6 +1,7 @@
-"""How a stream begins: once, whoever starts first, and never again over what an admin did since."""
+"""How a stream begins: once, whoever starts first; a later start adds what is missing and nothing else."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -23,25 +24,38 @@ class Listening(JetStreamBus):
         return await super().publish(message, timeout=timeout)
 
 
-async def open_bus(server: NatsServer) -> Listening:
-    bus = await Listening.connect(server.url, name="test")
-    bus.attempts = []
-    return bus
+Connect = Callable[[], Awaitable[Listening]]
 
 
-async def test_several_that_start_at_once_begin_it_once(nats_server: NatsServer) -> None:
-    settings = Settings(home=nats_server.home)
-    buses = [await open_bus(nats_server) for _ in range(3)]
-    decoders = await asyncio.gather(*(ensure_stream(bus, settings) for bus in buses))
-    assert (await buses[0].info()).last_seq == 1 + len(first_events())
-    assert decoders[0].trust == decoders[1].trust == decoders[2].trust
+@pytest.fixture
+async def connect(nats_server: NatsServer) -> AsyncIterator[Connect]:
+    """Opens one bus after another, closed at the end whatever becomes of the test."""
+    buses: list[Listening] = []
+
+    async def opened() -> Listening:
+        bus = await Listening.connect(nats_server.url, name="test")
+        bus.attempts = []
+        buses.append(bus)
+        return bus
+
+    yield opened
     for bus in buses:
         await bus.close()
 
 
-async def test_a_later_start_publishes_what_is_missing_and_nothing_else(nats_server: NatsServer) -> None:
+async def test_several_that_start_at_once_begin_it_once(nats_server: NatsServer, connect: Connect) -> None:
     settings = Settings(home=nats_server.home)
-    bus = await open_bus(nats_server)
+    buses = [await connect() for _ in range(3)]
+    decoders = await asyncio.gather(*(ensure_stream(bus, settings) for bus in buses))
+    assert (await buses[0].info()).last_seq == 1 + len(first_events())
+    assert decoders[0].trust == decoders[1].trust == decoders[2].trust
+
+
+async def test_a_later_start_publishes_what_is_missing_and_nothing_else(
+    nats_server: NatsServer, connect: Connect
+) -> None:
+    settings = Settings(home=nats_server.home)
+    bus = await connect()
     await ensure_stream(bus, settings)
     bus.attempts.clear()
     await ensure_stream(bus, settings)
@@ -51,13 +65,13 @@ async def test_a_later_start_publishes_what_is_missing_and_nothing_else(nats_ser
     await bus.delete(4)
     await ensure_stream(bus, settings)
     assert bus.attempts == [event.subject()]
-    await bus.close()
 
 
-async def test_the_key_of_another_installation_is_refused(nats_server: NatsServer, tmp_path: Path) -> None:
-    bus = await open_bus(nats_server)
+async def test_the_key_of_another_installation_is_refused(
+    nats_server: NatsServer, connect: Connect, tmp_path: Path
+) -> None:
+    bus = await connect()
     await ensure_stream(bus, Settings(home=nats_server.home))
     (tmp_path / "other").mkdir()
     with pytest.raises(ForeignSigningKey, match="the stream trusts key"):
         await ensure_stream(bus, Settings(home=tmp_path / "other"))
-    await bus.close()
