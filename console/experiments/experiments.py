@@ -16,7 +16,7 @@ from console.experiments.outcome import Outcome
 from console.frame import Visit
 from console.moments import moment, percent
 from console.operations.climbing import climb
-from services.api.admin.commands import Commanded
+from services.api.admin.commands import Commanded, folded
 from services.api.admin.experiment_orders import (
     ExperimentOrder,
     ExperimentPlan,
@@ -122,8 +122,10 @@ class Experiments:
             asked = order.model_copy(update={"salt": plan.salt, "reason": why or None, "force": force})
             return await start_experiment(visit.parts, asked, visit.actor)
 
-        if await climb(act, f"Force {order.name}?", reason) is None:
+        done = await climb(act, f"Force {order.name}?", reason)
+        if done is None:
             return
+        await folded(visit.parts, done.seq)
         ui.navigate.to(experiment_url(order.experiment_id))
 
 

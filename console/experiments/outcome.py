@@ -13,6 +13,7 @@ from console.components.plots import intervals_over_time
 from console.components.table import Column, Table
 from console.frame import Visit
 from console.moments import count, moment, number, percent
+from services.api.admin.commands import folded
 from services.api.admin.experiment_orders import stop_experiment
 from services.api.admin.experiment_results import ArmResult, Comparison, Results, results
 
@@ -80,7 +81,8 @@ class Outcome:
         if reason is None:
             return
         await self._visit.check("operate")
-        await stop_experiment(self._visit.parts, self._id, self._visit.actor, reason or None)
+        done = await stop_experiment(self._visit.parts, self._id, self._visit.actor, reason or None)
+        await folded(self._visit.parts, done.seq)
         ui.navigate.to(experiment_url(self._id))
 
 

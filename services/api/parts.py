@@ -19,12 +19,18 @@ from services.recommender.recommender import Recommender
 from services.settings import Settings
 
 
+@dataclass(slots=True)
+class Turn:
+    """Held from looking at what stands until a command that depends on it; `seq` is the last command's place."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    seq: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The stream, its last events, the replay and the evaluations that run, the read model, the scorer (an HTTP client
-    with its key), MLflow, what joins them, and who may come in. `turn` is held from looking at what stands until a
-    command that depends on it is folded.
-    """
+    with its key), MLflow, what joins them, who may come in, and whose turn it is to command."""
 
     settings: Settings
     link: StreamLink
@@ -37,7 +43,7 @@ class Parts:
     recommender: Recommender
     accounts: Accounts
     tickets: Tickets
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turn: Turn = field(default_factory=Turn)
 
 
 def parts_of(request: Request) -> Parts:

@@ -1,6 +1,8 @@
 """Admin commands: an event, signed in the actor's name, and its place in the stream."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from time import monotonic
 
 from pydantic import BaseModel, Field
@@ -45,7 +47,21 @@ async def command(parts: Parts, event: SignedEvent, actor: str, *, event_id: str
     except BusUnavailable as problem:
         detail = f"no ack from the stream: {problem}; look at the history of admin actions before you repeat it"
         raise Problem.unavailable(detail) from None
+    parts.turn.seq = max(parts.turn.seq, ack.seq)
     return Commanded(event_id=published, seq=ack.seq)
+
+
+@asynccontextmanager
+async def turn(parts: Parts) -> AsyncIterator[None]:
+    """Look at what stands and command on it, with nobody in between.
+
+    Raises Problem 503 when the command before is not folded within some seconds: what stands after it is not known.
+    """
+    async with parts.turn.lock:
+        if not await folded(parts, parts.turn.seq):
+            detail = f"the read model has not folded the command before, event {parts.turn.seq}; see health"
+            raise Problem.unavailable(detail)
+        yield
 
 
 async def folded(parts: Parts, seq: int) -> bool:

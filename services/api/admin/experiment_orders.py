@@ -11,7 +11,7 @@ from contracts.events.base import Name, Part, Text
 from ml.experiments.assignment import arm_of, shares
 from ml.policies.registry import POLICIES
 from services.api.admin.actor import Operator
-from services.api.admin.commands import Commanded, Reason, command, folded, forced
+from services.api.admin.commands import Commanded, Reason, command, forced, turn
 from services.api.admin.ladder import check_climb
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
@@ -89,7 +89,7 @@ def plan_experiment(parts: Parts, order: ExperimentOrder) -> ExperimentPlan:
 async def start_experiment(parts: Parts, order: ExperimentOrder, actor: str) -> Commanded:
     """Publish the start. Raises Problem: 422 naming the field, 409 naming the one that runs, or the policy that has not
     shadowed for long enough."""
-    async with parts.turn:
+    async with turn(parts):
         _check(parts, order)
         for arm in order.arms:
             await check_climb(parts, arm.policy, {}, force=order.force, reason=order.reason)
@@ -101,19 +101,15 @@ async def start_experiment(parts: Parts, order: ExperimentOrder, actor: str) -> 
             holdback=order.holdback,
             reason=forced(order.reason) if order.force else order.reason,
         )
-        started = await command(parts, event, actor)
-        # Whoever starts the next one is told of this one.
-        await folded(parts, started.seq)
-        return started
+        return await command(parts, event, actor)
 
 
 async def stop_experiment(parts: Parts, experiment_id: str, actor: str, reason: str | None = None) -> Commanded:
     """Publish the stop. Raises Problem: 404 for one that never started, 409 for one that is stopped."""
-    if experiment(parts, experiment_id)["stopped_at"] is not None:
-        raise Problem(409, "It is stopped", f"experiment {experiment_id} is stopped already", field="experiment_id")
-    stopped = await command(parts, ExperimentStopped(experiment_id=experiment_id, reason=reason), actor)
-    await folded(parts, stopped.seq)
-    return stopped
+    async with turn(parts):
+        if experiment(parts, experiment_id)["stopped_at"] is not None:
+            raise Problem(409, "It is stopped", f"experiment {experiment_id} is stopped already", field="experiment_id")
+        return await command(parts, ExperimentStopped(experiment_id=experiment_id, reason=reason), actor)
 
 
 def experiment(parts: Parts, experiment_id: str) -> dict[str, Any]:

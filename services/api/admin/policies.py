@@ -1,7 +1,7 @@
 """The policy registry: which policy decides, which scores along, and the commands that change it."""
 
 from asyncio import to_thread
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter
@@ -13,7 +13,7 @@ from ml.policies.params import ParamsError, check
 from ml.policies.registry import POLICIES
 from projections.folds.tables import POLICIES as TABLE
 from services.api.admin.actor import Operator
-from services.api.admin.commands import Commanded, command, folded, forced
+from services.api.admin.commands import Commanded, command, forced, turn
 from services.api.admin.ladder import Shadowed, check_climb, policies, shadowed
 from services.api.admin.rows import row_model
 from services.api.parts import Parts, PartsOf
@@ -69,40 +69,40 @@ async def change_policy(parts: Parts, change: PolicyChange, actor: str) -> Comma
         check(change.policy, change.params)
     except ParamsError as error:
         raise Problem.invalid([(f"params.{error.key}", error.problem)]) from None
-    async with parts.turn:
-        if change.action in ("enable", "rollout", "promote"):
-            await check_climb(parts, change.policy, change.params, force=change.force, reason=change.reason)
-        for event in await _events(parts, change):
+    if change.action in ("disable", "shadow"):
+        # Depends on nothing that stands: who takes a policy back waits for nobody.
+        return await command(parts, _event(change), actor)
+    async with turn(parts):
+        await check_climb(parts, change.policy, change.params, force=change.force, reason=change.reason)
+        others = await _scaled_down(parts, change) if change.action == "rollout" else []
+        for event in [*others, _event(change)]:
             commanded = await command(parts, event, actor)
-        # Whoever shares people out next knows of these shares.
-        await folded(parts, commanded.seq)
     return commanded
 
 
-async def _events(parts: Parts, change: PolicyChange) -> Sequence[SignedEvent]:
-    """The change as events, at least one. Raises Problem when nobody is there to share people with."""
+def _event(change: PolicyChange) -> SignedEvent:
+    """What the change does to its own policy. Raises Problem when it is forced without a reason."""
     policy, reason = change.policy, forced(change.reason) if change.force else change.reason
     match change.action:
-        case "enable":
-            return [PolicyEnabled(policy=policy, params=change.params, weight=change.weight, reason=reason)]
         case "shadow":
-            return [PolicyShadowed(policy=policy, params=change.params, reason=reason)]
+            return PolicyShadowed(policy=policy, params=change.params, reason=reason)
         case "promote":
-            return [PolicyPromoted(policy=policy, params=change.params, reason=reason)]
+            return PolicyPromoted(policy=policy, params=change.params, reason=reason)
         case "disable":
-            return [PolicyDisabled(policy=policy, reason=reason)]
-    assert change.share is not None
+            return PolicyDisabled(policy=policy, reason=reason)
+    return PolicyEnabled(policy=policy, params=change.params, weight=change.share or change.weight, reason=reason)
+
+
+async def _scaled_down(parts: Parts, change: PolicyChange) -> list[SignedEvent]:
+    """What a rollout leaves to the others that decide. Raises Problem when there are none to share people with."""
     live = {row["policy"]: row["weight"] for row in await to_thread(policies, parts) if row["standing"] == "live"}
-    live.pop(policy, None)
+    live.pop(change.policy, None)
     if not live:
         raise Problem(409, "Nobody to share with", "no other policy is live; promote this one", field="share")
-    return [
-        *(
-            PolicyEnabled(policy=other, weight=weight, reason=reason)
-            for other, weight in sorted(scaled(live, change.share).items())
-        ),
-        PolicyEnabled(policy=policy, params=change.params, weight=change.share, reason=reason),
-    ]
+    assert change.share is not None
+    reason = forced(change.reason) if change.force else change.reason
+    shares = sorted(scaled(live, change.share).items())
+    return [PolicyEnabled(policy=other, weight=weight, reason=reason) for other, weight in shares]
 
 
 def scaled(weights: Mapping[str, float], share: float) -> dict[str, float]:

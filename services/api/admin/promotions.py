@@ -16,7 +16,7 @@ from ml.registry.registry import CHAMPION, SHADOW, NotRegistered, Registry, Regi
 from projections.folds.tables import ADMIN_ACTIONS
 from services.api.admin.actor import Operator
 from services.api.admin.cards import Story, story, told
-from services.api.admin.commands import FORCIBLE, Commanded, command, folded, forced
+from services.api.admin.commands import FORCIBLE, Commanded, command, folded, forced, turn
 from services.api.admin.rows import present
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
@@ -83,8 +83,9 @@ async def promote(parts: Parts, order: PromotionOrder, actor: str) -> Followed:
 
 async def roll_back(parts: Parts, order: RollbackOrder, actor: str) -> Followed:
     """Publish the promotion of the version before. Raises Problem: 409 when no model is live, 503."""
-    event = await asyncio.to_thread(previous, parts, order.feature_set, order.reason)
-    done = await command(parts, event, actor)
+    async with turn(parts):
+        event = await asyncio.to_thread(previous, parts, order.feature_set, order.reason)
+        done = await command(parts, event, actor)
     return await follow(parts, event.model_version, done, gains=CHAMPION, loses=SHADOW)
 
 

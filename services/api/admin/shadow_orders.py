@@ -8,7 +8,7 @@ from contracts.events.admin import ModelShadowed, ModelWithdrawn
 from contracts.events.base import Id, Part, Text
 from ml.registry.registry import SHADOW
 from services.api.admin.actor import Operator
-from services.api.admin.commands import command, folded
+from services.api.admin.commands import command, turn
 from services.api.admin.model_shadows import in_shadow, model_shadows
 from services.api.admin.promotions import Consequence, Followed, follow, promotable, standing
 from services.api.parts import Parts, PartsOf
@@ -40,27 +40,25 @@ async def shadow(parts: Parts, order: ShadowOrder, actor: str) -> Followed:
     """Publish that it scores along. Raises Problem: 404, 409 for an incomplete card or one that is live or in shadow
     already, 503."""
     version, prior, _ = await promotable(parts, order.model_version)
-    async with parts.turn:
+    async with turn(parts):
         live, along = await asyncio.to_thread(_standing, parts, prior.feature_set)
         for place, its in (("live, so that every score starts from it", live), ("in shadow already", along)):
             if its == version.id:
                 raise Problem(409, "It cannot score along", f"{version.id} is {place}", field="model_version")
         done = await command(parts, ModelShadowed(**prior.told_of(version.id), reason=order.reason), actor)
-        await folded(parts, done.seq)
     return await follow(parts, version.id, done, gains=SHADOW)
 
 
 async def withdraw(parts: Parts, order: ShadowOrder, actor: str) -> Followed:
     """Publish that it no longer scores along. Raises Problem: 409 for one that does not, 503."""
     version = order.model_version
-    async with parts.turn:
+    async with turn(parts):
         shadows = await asyncio.to_thread(model_shadows, parts)
         along = next((one for one in shadows if one.model_version == version and one.until is None), None)
         if along is None:
             raise Problem(409, "Not in shadow", f"{version:.200} does not score along", field="model_version")
         event = ModelWithdrawn(model_version=version, feature_set=along.feature_set, reason=order.reason)
         done = await command(parts, event, actor)
-        await folded(parts, done.seq)
     return await follow(parts, version, done, loses=SHADOW)
 
 

@@ -1,0 +1,66 @@
+"""Commands that depend on what stands: each knows of the one before, or says that it cannot."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from contracts.events.admin import ModelPromoted
+from contracts.feature_sets import CURRENT, DIMENSIONS
+from projections.projector import Projector
+from services.api.admin import commands
+from services.bus.jetstream import JetStreamBus
+from tests.api.callers import Door
+
+FORCED = {"force": True, "reason": "tried in a test"}
+
+
+@pytest.fixture
+def admin(door: Door, folding: Projector) -> httpx.AsyncClient:
+    """An admin of the API beside a projector."""
+    return door.admin
+
+
+async def twice(admin: httpx.AsyncClient, path: str, **body: Any) -> list[httpx.Response]:
+    """The answers to two calls at one moment."""
+    return list(await asyncio.gather(*(admin.post(path, json=body) for _ in range(2))))
+
+
+async def test_two_roll_backs_at_one_moment_go_back_twice(
+    admin: httpx.AsyncClient, door: Door, folding: Projector
+) -> None:
+    publisher = door.app.state.parts.link.publisher
+    neutral = np.eye(DIMENSIONS[CURRENT])
+    for version in ("tour/1", "tour/2"):
+        event = ModelPromoted(model_version=version, feature_set=CURRENT, a0=neutral.tolist(), b0=[0.0] * len(neutral))
+        _, ack = await publisher.publish_signed(event, actor="ann")
+    await folding.wait_for(ack.seq)
+    answers = await twice(admin, "/api/admin/models/rollback")
+    assert sorted(answer.json()["model_version"] for answer in answers) == ["neutral", "tour/1"]
+
+
+async def test_of_two_who_stop_an_experiment_one_is_told_that_it_is_stopped(admin: httpx.AsyncClient) -> None:
+    await admin.post("/api/admin/policies", json={"policy": "greedy", "action": "shadow"})
+    arms = [{"policy": policy, "weight": 1.0} for policy in ("linucb", "greedy")]
+    order = {"experiment_id": "one", "name": "One", "arms": arms, **FORCED}
+    assert (await admin.post("/api/admin/experiments", json=order)).status_code == 202
+    answers = await twice(admin, "/api/admin/experiments/one/stop")
+    assert sorted(answer.status_code for answer in answers) == [202, 409]
+
+
+async def test_a_policy_is_taken_back_at_once_and_nothing_is_shared_out_unseen(
+    admin: httpx.AsyncClient, bus: JetStreamBus, folding: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "FOLDED_S", 0.2)
+    await folding.stop()
+    taken = await admin.post("/api/admin/policies", json={"policy": "linucb", "action": "disable"})
+    assert taken.status_code == 202
+    before = (await bus.info()).last_seq
+    refused = await admin.post(
+        "/api/admin/policies", json={"policy": "greedy", "action": "rollout", "share": 0.5, **FORCED}
+    )
+    assert refused.status_code == 503
+    assert f"has not folded the command before, event {taken.json()['seq']}" in refused.json()["detail"]
+    assert (await bus.info()).last_seq == before
