@@ -71,16 +71,24 @@ def build(pattern: str, values: Mapping[str, str]) -> str:
     return _PLACE.sub(lambda match: encode_id(values[match[1]]), pattern)
 
 
+@cache
+def _tokens(pattern: str) -> tuple[tuple[str, str | None], ...]:
+    """Each token of a pattern with the name of the id that stands there, None where it stands for itself."""
+    return tuple((token, token[1:-1] if token.startswith("{") else None) for token in pattern.split("."))
+
+
 def parse(pattern: str, subject: str) -> dict[str, str] | None:
     """The ids in a subject that has the shape of `pattern`, None when it has another; BadSubject as `decode_id`."""
-    tokens = subject.split(".")
-    parts = pattern.split(".")
+    parts, tokens = _tokens(pattern), subject.split(".")
     if len(tokens) != len(parts):
         return None
-    pairs = list(zip(parts, tokens, strict=True))
-    if any(part != token for part, token in pairs if not part.startswith("{")):
-        return None
-    return {part[1:-1]: decode_id(token) for part, token in pairs if part.startswith("{")}
+    ids = {}
+    for (part, name), token in zip(parts, tokens, strict=True):
+        if name is not None:
+            ids[name] = token
+        elif part != token:
+            return None
+    return {name: decode_id(token) for name, token in ids.items()}
 
 
 def check_pattern(pattern: str) -> None:
