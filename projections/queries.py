@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import TipstreamError
-from contracts.events.admin import PolicyEnabled, PolicyPromoted, SqlExecuted
+from contracts.events.admin import PolicyDisabled, PolicyEnabled, PolicyPromoted, PolicyShadowed, SqlExecuted
 from contracts.subjects import encode_id
 from projections.checkpoint import Checkpoint
 from projections.folds.tables import (
@@ -75,12 +75,21 @@ class ReadModel:
         """Every policy's standing, by name."""
         return self._select(POLICIES, "ORDER BY policy")
 
-    def was_live(self, policy: str) -> bool:
-        """Whether a policy has ever decided for people."""
-        types = [event.ce_type() for event in (PolicyEnabled, PolicyPromoted)]
-        subjects = [event.SUBJECT.format(policy=encode_id(policy)) for event in (PolicyEnabled, PolicyPromoted)]
-        where = "WHERE type IN (?, ?) AND subject IN (?, ?) LIMIT 1"
-        return bool(self._select(ADMIN_ACTIONS, where, *types, *subjects))
+    def proven(self, policy: str, system: str) -> bool:
+        """Whether a policy has decided for people with the parameters it has, and at most a person took it back since.
+
+        If it went into shadow it may have others; the actor `system` changes who decides at a guardrail only.
+        """
+        shadowed, disabled, enabled, promoted = (
+            (event.ce_type(), event.SUBJECT.format(policy=encode_id(policy)))
+            for event in (PolicyShadowed, PolicyDisabled, PolicyEnabled, PolicyPromoted)
+        )
+        of_it = "WHERE (type, subject) IN (VALUES (?, ?), (?, ?)) ORDER BY seq DESC"
+        live = self._first(ADMIN_ACTIONS, of_it, *enabled, *promoted)
+        if live is None:
+            return False
+        undone = "WHERE seq > ? AND ((type, subject) = (?, ?) OR actor = ? AND (type = ? OR (type, subject) = (?, ?)))"
+        return self._first(ADMIN_ACTIONS, undone, live["seq"], *shadowed, system, promoted[0], *disabled) is None
 
     def tips(self, active: bool | None = None) -> list[Row]:
         """The catalog by id; only active or only retired tips when `active` says so."""

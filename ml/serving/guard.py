@@ -62,11 +62,15 @@ class Climbs:
         return {policy.policy: policy.weight for policy in self.state.policies.live()}
 
     def take(self, entry: Entry) -> None:
-        """Fold a policy event."""
+        """Fold a policy event. Whom a guardrail puts back has not climbed: beside the one that was taken back it would
+        be the next to go."""
         before = self.weights
         advance(self.state, entry)
         for name in self.weights:
-            if name not in before:
+            if name in before:
+                continue
+            self.climbs.pop(name, None)
+            if entry.actor != ACTOR:
                 self.climbs[name] = Climb(name, entry.occurred_us, entry.seq, before)
 
     def watched(self) -> list[Climb]:

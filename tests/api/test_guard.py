@@ -58,6 +58,10 @@ async def test_a_policy_that_does_worse_makes_place_for_the_one_before(system: S
     assert "guardrail, beside linucb: mean reward: -1." in action["reason"]
     refused = await system.door.admin.post("/api/admin/policies", json={"policy": "greedy", "action": "enable"})
     assert refused.status_code == 409, "what the system took back proves itself in shadow again"
+    await system.post("/api/admin/policies", policy="greedy", action="disable")
+    await system.folded()
+    refused = await system.door.admin.post("/api/admin/policies", json={"policy": "greedy", "action": "enable"})
+    assert refused.status_code == 409, "also once a person has disabled it, which it was"
 
 
 async def test_a_policy_that_does_as_well_stays(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

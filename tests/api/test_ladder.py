@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from services.settings import Settings
-from tests.api.callers import System, settings_for
+from tests.api.callers import Door, System, settings_for
 from tests.servers import NatsServer
 from tests.waiting import until
 
@@ -71,6 +71,23 @@ async def test_what_a_person_took_back_may_decide_again_as_it_was(system: System
     assert other.status_code == 409
     assert (await change(system, policy="linucb", action="enable")).status_code == 202
     assert await standing(system) == {"linucb": ("live", 1.0)}
+    for action, params in (("shadow", {"alpha": 100.0}), ("disable", {})):
+        assert (await change(system, policy="linucb", action=action, params=params)).status_code == 202
+    assert (await change(system, policy="linucb", action="enable")).status_code == 409, "it never decided like that"
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"action": "rollout"}, "share"),
+        ({"action": "enable", "share": 0.2}, "share"),
+        ({"action": "rollout", "share": 1e-300}, "share"),
+        ({"action": "enable", "weight": 5e-324}, "weight"),
+    ],
+)
+async def test_a_share_that_nobody_could_get_is_refused(door: Door, body: dict[str, Any], field: str) -> None:
+    refused = await door.admin.post("/api/admin/policies", json={"policy": "linucb"} | body)
+    assert (refused.status_code, refused.json()["field"]) == (422, field)
 
 
 async def test_what_it_shows_in_shadow_lets_it_climb_to_a_share_and_to_all(system: System) -> None:

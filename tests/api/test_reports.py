@@ -63,10 +63,13 @@ async def test_a_window_bounds_the_days_and_is_refused_when_it_says_two_things(s
     assert (await system.get(f"/api/admin/reward-analytics?until={yesterday}"))["policies"] == []
     for query, field in (
         (f"days=7&since={yesterday}", "days"), (f"since={now:%F}&until={yesterday}", "until"), ("days=0", "days"),
-        ("source=mine", "source"), ("since=yesterday", "since"),
+        ("source=mine", "source"), ("since=yesterday", "since"), ("until=9999-12-31", "until"),
     ):  # fmt: skip
         refused = await system.door.admin.get(f"/api/admin/reward-analytics?{query}")
         assert (refused.status_code, refused.json()["field"]) == (422, field), query
+    for field in ("first_seq", "last_seq"):
+        refused = await system.door.admin.get(f"/api/admin/data-quality/drift?{field}=99999999999999999999")
+        assert (refused.status_code, refused.json()["field"]) == (422, field)
 
 
 async def test_what_was_learned_is_told_of_everybody_and_of_one_and_a_reset_forgets_it(system: System) -> None:

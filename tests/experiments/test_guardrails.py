@@ -8,6 +8,7 @@ from contracts.events.base import SignedEvent
 from ml.experiments.guardrails import Calls, Limits, complaint
 from ml.experiments.people import Sample
 from ml.serving.guard import Climbs
+from services.bootstrap import ACTOR
 from tests.folds.log import Log
 
 LIMITS = Limits(reward=0.0, negative=0.02, errors=0.05)
@@ -66,3 +67,12 @@ def test_a_policy_is_watched_beside_the_one_that_decided_for_most_before() -> No
     assert change(PolicyPromoted(policy="greedy")) == [("greedy", "linucb")]
     assert change(PolicyPromoted(policy="linucb")) == [("linucb", "greedy")]
     assert change(PolicyDisabled(policy="linucb")) == []
+
+
+def test_whom_a_guardrail_puts_back_is_not_taken_back_for_the_one_that_failed() -> None:
+    log, climbs = Log(), Climbs()
+    for policy, actor in (("linucb", "ada"), ("greedy", "ada"), ("linucb", ACTOR)):
+        entry = log.admin(PolicyPromoted(policy=policy), actor=actor).entry
+        assert entry is not None
+        climbs.take(entry)
+    assert climbs.watched() == []

@@ -92,7 +92,8 @@ async def check_climb(
     parts: Parts, policy: str, params: Mapping[str, float], *, force: bool, reason: str | None
 ) -> None:
     """See that a policy may decide for people: that it has shadowed for long enough with these parameters (none given:
-    as they were), is live with them, or was until a person took it back. Raises ShadowFirst, Problem.
+    as they were), is live with them, or was until a person, and no guardrail, took it back. Raises ShadowFirst,
+    Problem.
 
     Forcing it needs a reason, which stands in the log with the change.
     """
@@ -104,8 +105,8 @@ async def check_climb(
     if row is not None and params and dict(params) != row["params"]:
         raise ShadowFirst(f"{policy} is {standing} with other parameters: let it shadow with these first")
     if standing == "disabled":
-        # What the system itself took back, at a guardrail, proves itself again.
-        if row is not None and row["changed_by"] != ACTOR and await to_thread(parts.read_model.was_live, policy):
+        # What a guardrail took back proves itself again, and so does what has other parameters since.
+        if await to_thread(parts.read_model.proven, policy, ACTOR):
             return
         raise ShadowFirst(f"{policy} is disabled: let it shadow first, where it scores along and touches nobody")
     if standing == "shadow":

@@ -2,10 +2,10 @@
 
 from asyncio import to_thread
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from contracts.events.admin import Params, PolicyDisabled, PolicyEnabled, PolicyPromoted, PolicyShadowed
 from contracts.events.base import Name, Part, SignedEvent, Text
@@ -21,6 +21,9 @@ from services.problems import Problem
 
 router = APIRouter(prefix="/policies")
 
+LEAST = 1e-6
+"""The least weight and share: of a million people one."""
+
 
 class PolicyChange(Part):
     """`promote` makes a policy the only live one; `enable` adds it for its weight's share of people; `rollout` gives it
@@ -31,16 +34,10 @@ class PolicyChange(Part):
     policy: Name
     action: Literal["enable", "disable", "shadow", "rollout", "promote"]
     params: Params = Field(default_factory=dict, description="empty: as they were")
-    weight: Annotated[float, Field(gt=0, le=1)] = 1.0
-    share: Annotated[float | None, Field(gt=0, lt=1, description="of all people, for `rollout`")] = None
+    weight: Annotated[float, Field(ge=LEAST, le=1)] = 1.0
+    share: Annotated[float | None, Field(ge=LEAST, le=1 - LEAST, description="of all people, for `rollout`")] = None
     force: bool = False
     reason: Text | None = None
-
-    @model_validator(mode="after")
-    def _a_share_to_roll_out(self) -> Self:
-        if (self.action == "rollout") != (self.share is not None):
-            raise ValueError("share goes with the action rollout, and only with that")
-        return self
 
 
 @router.get("", response_model=list[row_model(TABLE)])  # type: ignore[misc]
@@ -63,6 +60,8 @@ async def post_policy(change: PolicyChange, parts: PartsOf, actor: Operator) -> 
 
 async def change_policy(parts: Parts, change: PolicyChange, actor: str) -> Commanded:
     """Publish the change. Raises Problem for a policy that is not known, or a parameter that it does not take."""
+    if (change.action == "rollout") != (change.share is not None):
+        raise Problem.invalid([("share", "goes with the action rollout, and only with that")])
     if change.policy not in POLICIES:
         raise Problem.invalid([("policy", f"is unknown; there are {', '.join(sorted(POLICIES))}")])
     try:

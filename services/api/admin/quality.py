@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from contracts.events.base import Id
+from contracts.events.base import MAX_INTEGER, Id
 from services.api.admin.cards import training_window
 from services.api.admin.dead_letters import reasons
 from services.api.admin.reports import Rows, report
@@ -16,6 +16,8 @@ from services.api.parts import Parts, PartsOf
 from services.problems import Problem
 
 router = APIRouter(prefix="/data-quality")
+
+Seq = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 
 
 class QualityDay(BaseModel):
@@ -110,8 +112,8 @@ async def get_drift(
     parts: PartsOf,
     window: WindowOf,
     model: Annotated[Id | None, Query(description="a version: its training window is the reference")] = None,
-    first_seq: Annotated[int | None, Query(ge=0, description="where the reference begins")] = None,
-    last_seq: Annotated[int | None, Query(ge=0, description="where the reference ends, within it")] = None,
+    first_seq: Annotated[Seq | None, Query(description="where the reference begins")] = None,
+    last_seq: Annotated[Seq | None, Query(description="where the reference ends, within it")] = None,
 ) -> list[Drift]:
     """Drift against decisions of the reference; without one, against the window of the same length just before."""
     if model is not None:

@@ -30,6 +30,8 @@ class Window:
             if not 1 <= days <= MOST_DAYS:
                 raise Problem.invalid([("days", f"must be 1 to {MOST_DAYS}")])
             return cls(datetime.now(UTC).date() - timedelta(days=days - 1))
+        if until == date.max:
+            raise Problem.invalid([("until", f"must be before {date.max}")])
         if since is not None and until is not None and until < since:
             raise Problem.invalid([("until", "is before since")])
         return cls(since, until)
@@ -38,13 +40,6 @@ class Window:
         """As reports take it: the first moment, and the first one past it."""
         ends = {"since": self.first, "until": self.last and self.last + timedelta(days=1)}
         return {name: datetime.combine(day, time(), UTC) for name, day in ends.items() if day is not None}
-
-    def before(self) -> Self:
-        """The window of the same length just before this one; without a first day there is none, and it is empty."""
-        if self.first is None:
-            return type(self)(date.max, date.min)
-        last = self.last or datetime.now(UTC).date()
-        return type(self)(self.first - (last - self.first) - timedelta(days=1), self.first - timedelta(days=1))
 
 
 def window_of(
