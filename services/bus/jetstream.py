@@ -14,7 +14,7 @@ from services.bus.errors import ServerRefused, StreamMissing
 from services.bus.publisher import Publisher
 from services.bus.stream import DECLARED, Ack, StreamInfo, check_config, ranges, to_ns
 
-DIRECT_HEADERS = ("Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp")
+DIRECT_HEADERS = ("Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp")
 NAME_IN_USE = 10058
 SEQUENCE_NOT_FOUND = 10043
 
@@ -105,7 +105,9 @@ class JetStreamBus:
         headers = dict(msg.headers or {})
         if "Nats-Sequence" not in headers:
             return None
-        _, subject, found, stored = (headers.pop(name) for name in DIRECT_HEADERS)
+        # The first that the server adds is lost where the message's own headers are none.
+        headers.pop("Nats-Stream", None)
+        subject, found, stored = (headers.pop(name) for name in DIRECT_HEADERS)
         return Recorded(int(found), to_ns(stored), subject, headers, msg.data)
 
     async def subjects(self, pattern: str) -> frozenset[str]:
