@@ -23,6 +23,7 @@ from services.api.admin.promotions import (
     promotable,
     promote,
     roll_back,
+    standing,
 )
 from services.api.admin.shadow_orders import ShadowOrder, shadow, shadow_consequence, withdraw
 from services.problems import Problem
@@ -134,7 +135,7 @@ def roll_back_button(visit: Visit, changed: Changed) -> None:
 
     async def ask() -> None:
         try:
-            event = await to_thread(previous, visit.parts, CURRENT)
+            event = previous(await to_thread(standing, visit.parts, CURRENT), CURRENT)
         except Problem as problem:
             ui.notify(problem.detail, type="warning")
             return

@@ -4,6 +4,7 @@ MLflow's own client says the same over the same routes and needs seconds and 200
 """
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from ml.registry.server import MOUNT
 
 API = f"{MOUNT}/api/2.0"
 MOST = 200
+# What MLflow takes; over anything else it would say 400 or 500, as if it were in trouble.
+_NAME, _NUMBER = re.compile(r"(?!\.{1,2}\Z)[^/:]+"), re.compile(r"[0-9]{1,9}")
 ANSWER_S = 10.0
 PRIOR, CARD, CARD_TEXT = "model/prior.json", "model/card.json", "model/card.md"
 EXPERIMENT = "tipstream"
@@ -122,7 +125,7 @@ class Registry:
         """One version by `name/version`. Raises NotRegistered."""
         name, _, number = identifier.rpartition("/")
         try:
-            if not name or not number.isdecimal():
+            if not _NAME.fullmatch(name) or not _NUMBER.fullmatch(number):
                 raise NotRegistered("a version is called name/number")
             row = (await self._get("model-versions/get", name=name, version=number))["model_version"]
         except NotRegistered:

@@ -174,7 +174,8 @@ class Scoring:
         try:
             return self._folded.decider.decide(state, scoring, call.context, call.moment_us)
         except CallRefused as refusal:
-            if refusal.field == "policy":
+            # A name of the caller's own would be a series of its own, kept until the process ends.
+            if refusal.field == "policy" and policy in POLICIES:
                 self._metrics.failed(policy)
             raise Problem.invalid([(refusal.field, refusal.problem)]) from None
         except SumsError as error:

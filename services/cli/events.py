@@ -1,6 +1,7 @@
 """The commands for producers: publish an event, tail the stream, import a log."""
 
 import asyncio
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -49,8 +50,8 @@ def publish(
     event_id: Annotated[str | None, typer.Option("--id", help="The event's id; the same id counts once.")] = None,
 ) -> None:
     """Publish one event and print its id and sequence; what would become a dead letter is refused with the reason."""
-    data = sys.stdin.buffer.read() if body == "-" else body.encode()
-    identity = to_header(event_id or new_id())
+    data = sys.stdin.buffer.read() if body == "-" else os.fsencode(body)
+    identity = to_header(event_id or _own_id(data) or new_id())
     message = Message(subject, {CE_ID: identity, CE_SPECVERSION: SPECVERSION, MSG_ID: identity}, data)
 
     async def run() -> None:
@@ -66,6 +67,16 @@ def publish(
         print(orjson.dumps({"event_id": found.event_id, "seq": ack.seq, "duplicate": ack.duplicate}).decode())
 
     asyncio.run(run())
+
+
+def _own_id(data: bytes) -> str | None:
+    """The id that a body brings along; what else is wrong with it the decoder says."""
+    try:
+        found = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return None
+    said = found.get("event_id") if isinstance(found, dict) else None
+    return said if isinstance(said, str) else None
 
 
 def tail(

@@ -70,12 +70,17 @@ def export(
                 def advance(done: int, total: int) -> None:
                     progress.update(task, completed=done, total=total)
 
+                folder.mkdir(parents=True, exist_ok=True)
                 async with folded_afresh(bus, advance) as sink:
                     with sink.cursor() as cursor:
                         return export_feast(cursor, FEATURE_SETS[CURRENT], folder)
         finally:
             await bus.close()
 
-    for file, rows in asyncio.run(run()).items():
+    try:
+        written = asyncio.run(run())
+    except OSError as problem:
+        raise BadOption(f"{folder} cannot be written: {problem.strerror or problem}") from None
+    for file, rows in written.items():
         print(f"{file:<24} {rows:>10,} rows")
     print(f"{folder} is written; next, in it: feast apply, then feast materialize 1970-01-01T00:00:00 <now>")

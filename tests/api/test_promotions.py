@@ -53,6 +53,8 @@ async def test_a_promoted_prior_scores_without_a_restart_and_one_event_goes_back
         done = await system.post("/api/admin/models/promote", model_version=version, reason="tried")
         assert (done["model_version"], done["note"]) == (version, "")
         seen.append(await recommended(system, "ann"))
+    again = await system.door.admin.post("/api/admin/models/promote", json={"model_version": second})
+    assert (again.status_code, again.json()["field"]) == (409, "model_version")
     for _ in range(2):
         before = (await system.bus.info()).last_seq
         done = await system.post("/api/admin/models/rollback", reason="worse")
@@ -68,7 +70,7 @@ async def test_a_promoted_prior_scores_without_a_restart_and_one_event_goes_back
         "promoted", f"replaced by {second}", "promoted", "replaced by neutral",
     ]  # fmt: skip
     listed = {one["id"]: one for one in (await system.get("/api/admin/models"))["versions"]}
-    assert listed[first]["aliases"] == ["champion"]
+    assert listed[first]["aliases"] == [], "nobody scores from it"
     assert "## Rollout history" in listed[first]["card"]
     assert listed[second]["aliases"] == []
 
@@ -137,7 +139,7 @@ async def test_a_version_made_by_hand_has_no_card(system: System, mlflow: Mlflow
     refused = await system.door.admin.post("/api/admin/models/promote", json={"model_version": "by-hand/1"})
     assert refused.status_code == 409
     assert "has no model/card.json" in refused.json()["detail"]
-    for unknown in ("nobody/1", "nobody", "/1", "by-hand/one"):
+    for unknown in ("nobody/1", "nobody", "/1", "by-hand/one", "by-hand/1/2", "../1", f"by-hand/{'9' * 100}"):
         answer = await system.door.admin.post("/api/admin/models/promote", json={"model_version": unknown})
         assert (answer.status_code, answer.json()["field"]) == (404, "model_version")
 

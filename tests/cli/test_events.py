@@ -47,6 +47,15 @@ def test_an_event_is_published_once_under_its_id(cli: Cli) -> None:
     assert told[1] == {**told[0], "duplicate": True}
 
 
+def test_the_id_in_a_body_is_the_event_s(cli: Cli) -> None:
+    done = cli("publish", "tips.feedback.helpful.ann", '{"event_id": "mine"}')
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["event_id"] == "mine"
+    assert "not published" in refused(
+        cli("publish", "tips.feedback.helpful.ann", '{"event_id": "mine"}', "--id", "his")
+    )
+
+
 def test_a_body_may_come_on_standard_input(cli: Cli) -> None:
     done = cli("publish", "tips.signal.phone.ann", "-", text='{"values": {"steps": 5}}')
     assert done.returncode == 0, done.stderr

@@ -64,6 +64,14 @@ def test_the_log_is_exported_as_a_feast_repository(cli: Cli, tmp_path: Path) -> 
     assert rows.fetchall() == [("ann", 4000.0, "steps")]
 
 
+@pytest.mark.skipif(find_spec("feast") is None, reason="Feast is not installed")
+def test_a_folder_that_cannot_be_made_is_named_before_the_log_is_folded(cli: Cli, tmp_path: Path) -> None:
+    taken = tmp_path / "repo"
+    taken.write_text("a file")
+    said = refused(cli("features", "export-feast", str(taken)))
+    assert f"{taken} cannot be written" in said
+
+
 def test_without_feast_the_command_says_how_to_install_it(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

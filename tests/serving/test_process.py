@@ -136,9 +136,13 @@ async def test_health_says_how_it_is(scorer: Running) -> None:
 
 async def test_metrics_are_prometheus_text(scorer: Running) -> None:
     await live(scorer, rounds=4)
+    unknown = {"user_id": "ann", "context": {}, "candidates": ["walk"], "policy": "of nobody"}
+    assert (await scorer.caller.post("/score", json=unknown)).status_code == 422
     answer = await scorer.caller.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    assert families["tipstream_policy_failures"].samples == [], "a caller's mistake is no policy's failure"
+    assert "of nobody" not in str(await scorer.health())
     decisions = families["tipstream_decisions"].samples
     assert sum(one.value for one in decisions if one.name.endswith("_total")) == 4
     assert {one.labels["policy"] for one in decisions} == {"linucb"}

@@ -1,6 +1,7 @@
 """Promoting a model and rolling back: each is one signed event that carries its prior, so scorers need no registry."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,16 +78,25 @@ async def promote(parts: Parts, order: PromotionOrder, actor: str) -> Followed:
         if not order.force:
             raise Problem(409, "Fairness checks failed", f"{names}. {FORCIBLE}", field="model_version")
     reason = forced(order.reason) if card.failed else order.reason
-    done = await command(parts, ModelPromoted(**prior.told_of(version.id), reason=reason), actor)
+    async with turn(parts):
+        stack = await asyncio.to_thread(standing, parts, prior.feature_set)
+        if stack and stack[-1]["model_version"] == version.id:
+            # A second promotion would be what the next roll-back goes back to.
+            raise Problem(409, "It is live", f"every score starts from {version.id} already", field="model_version")
+        done = await command(parts, ModelPromoted(**prior.told_of(version.id), reason=reason), actor)
     return await follow(parts, version.id, done, gains=CHAMPION, loses=SHADOW)
 
 
 async def roll_back(parts: Parts, order: RollbackOrder, actor: str) -> Followed:
     """Publish the promotion of the version before. Raises Problem: 409 when no model is live, 503."""
     async with turn(parts):
-        event = await asyncio.to_thread(previous, parts, order.feature_set, order.reason)
+        stack = await asyncio.to_thread(standing, parts, order.feature_set)
+        event = previous(stack, order.feature_set, order.reason)
         done = await command(parts, event, actor)
-    return await follow(parts, event.model_version, done, gains=CHAMPION, loses=SHADOW)
+    if event.model_version != NEUTRAL:
+        return await follow(parts, event.model_version, done, gains=CHAMPION, loses=SHADOW)
+    note = await _followed(parts, stack[-1]["model_version"], done.seq, loses=CHAMPION)
+    return Followed(**done.model_dump(), model_version=NEUTRAL, note=note)
 
 
 async def promotable(parts: Parts, identifier: str) -> tuple[Version, StoredPrior, Card]:
@@ -121,9 +131,8 @@ async def promotable(parts: Parts, identifier: str) -> tuple[Version, StoredPrio
     return version, prior, card
 
 
-def previous(parts: Parts, feature_set: str, reason: str | None = None) -> ModelPromoted:
-    """The promotion that goes back by one, from the read model alone. Raises Problem 409 when no model is live."""
-    stack = standing(parts, feature_set)
+def previous(stack: Sequence[Mapping[str, Any]], feature_set: str, reason: str | None = None) -> ModelPromoted:
+    """The promotion that goes back by one from those that stand. Raises Problem 409 when no model is live."""
     if not stack:
         raise Problem(409, "Nothing to go back to", f"no model of {feature_set} is live", field="feature_set")
     if len(stack) > 1:
@@ -171,13 +180,15 @@ async def follow(
     parts: Parts, identifier: str, done: Commanded, *, gains: str | None = None, loses: str | None = None
 ) -> Followed:
     """The answer to a command about a version, once MLflow's aliases and card follow, or why they do not."""
-    note = await _followed(parts, identifier, done.seq, gains, loses)
+    note = await _followed(parts, identifier, done.seq, gains=gains, loses=loses)
     return Followed(**done.model_dump(), model_version=identifier, note=note)
 
 
-async def _followed(parts: Parts, identifier: str, seq: int, gains: str | None, loses: str | None) -> str:
+async def _followed(
+    parts: Parts, identifier: str, seq: int, *, gains: str | None = None, loses: str | None = None
+) -> str:
     """Move aliases and tell the story on the version's card in MLflow, once an event is folded; why not, in words."""
-    if identifier == NEUTRAL or parts.settings.mlflow == "off":
+    if parts.settings.mlflow == "off":
         return ""
     await folded(parts, seq)
     registry = Registry(parts.mlflow)
