@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,21 +19,34 @@ class SettingsError(TipstreamError):
 
 def _absolute(path: Path) -> Path:
     path = path.expanduser().absolute()
-    if path.exists() and not path.is_dir():
+    try:
+        str(path).encode()
+        found = path.exists()
+    except (UnicodeEncodeError, OSError) as problem:
+        raise ValueError(f"is no path that can be used ({problem}); name a directory") from None
+    if found and not path.is_dir():
         raise ValueError("is a file; name a directory, which is created when absent")
     return path
 
 
 def _reachable(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in {"nats", "tls", "ws", "wss"} or not parts.hostname:
+    if parts.scheme not in {"nats", "tls", "ws", "wss"} or not parts.hostname or not _has_port(parts):
         raise ValueError("is no NATS address; write one as nats://host:4222")
     return url
 
 
+def _has_port(parts: SplitResult) -> bool:
+    """Whether the port, if there is one, is a port: the standard library says so only when asked for it."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
 def _web(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not _has_port(parts):
         raise ValueError("is no web address; write one as http://host:8001")
     return url.rstrip("/")
 

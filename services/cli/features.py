@@ -70,7 +70,6 @@ def export(
                 def advance(done: int, total: int) -> None:
                     progress.update(task, completed=done, total=total)
 
-                folder.mkdir(parents=True, exist_ok=True)
                 async with folded_afresh(bus, advance) as sink:
                     with sink.cursor() as cursor:
                         return export_feast(cursor, FEATURE_SETS[CURRENT], folder)
@@ -78,6 +77,8 @@ def export(
             await bus.close()
 
     try:
+        # Before the log is folded, which takes its time.
+        folder.mkdir(parents=True, exist_ok=True)
         written = asyncio.run(run())
     except OSError as problem:
         raise BadOption(f"{folder} cannot be written: {problem.strerror or problem}") from None

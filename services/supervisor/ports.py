@@ -1,5 +1,6 @@
 """Checks before anything is started: one supervisor a HOME, and every port free."""
 
+import errno
 import fcntl
 import os
 import socket
@@ -49,7 +50,11 @@ def check_ports(settings: Settings) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
+            except socket.gaierror as error:
+                raise PortTaken(f"{PREFIX}HOST {host!r} is no address: {error.strerror}; try 127.0.0.1") from None
             except OSError as error:
+                if error.errno == errno.EADDRNOTAVAIL:
+                    raise PortTaken(f"{PREFIX}HOST {host} is no address of this machine; try 127.0.0.1") from None
                 raise PortTaken(
                     f"port {port} ({PREFIX}{name}) cannot be used: {error.strerror}; stop what holds it, "
                     f"or set {PREFIX}{name} to a free port"

@@ -154,6 +154,12 @@ def test_the_port_of_mlflow_is_not_asked_for_when_it_is_switched_off(tmp_path: P
         check_ports(settings_of(tmp_path / "home", mlflow_port=taken, mlflow="off"))
 
 
+@pytest.mark.parametrize("host", ["no.host.invalid", "a b", "8.8.8.8"])
+def test_a_host_that_is_not_this_machine_s_is_named(tmp_path: Path, host: str) -> None:
+    with pytest.raises(PortTaken, match=f"^TIPSTREAM_HOST '?{host}'? is no address"):
+        check_ports(settings_of(tmp_path / "home", host=host))
+
+
 def test_the_line_of_figures_says_what_is_not_up() -> None:
     health = {
         "status": "degraded",
