@@ -249,10 +249,15 @@ class ModelWithdrawn(SignedEvent):
 
 
 class ModelPromoted(PriorEvent):
-    """A model's prior joins every score from now on: A = a0 + S, b = b0 + c; `a0` is d x d, `b0` has length d."""
+    """A model's prior joins every score from now on: A = a0 + S, b = b0 + c; `a0` is d x d, `b0` has length d.
+
+    `rolled_back` names the version that a roll-back leaves; a promotion has none.
+    """
 
     TYPE: ClassVar[str] = "tipstream.model.promoted"
     SUBJECT: ClassVar[str] = "tips.admin.model.promoted.{model_version}"
+
+    rolled_back: Id | None = None
 
 
 class DeadLetterSkipped(SignedEvent):

@@ -28,17 +28,29 @@ async def twice(admin: httpx.AsyncClient, path: str, **body: Any) -> list[httpx.
     return list(await asyncio.gather(*(admin.post(path, json=body) for _ in range(2))))
 
 
+async def promoted(door: Door, folding: Projector, *versions: str) -> None:
+    """Have these promoted one after another, all with the neutral prior."""
+    a0, b0 = np.eye(DIMENSIONS[CURRENT]).tolist(), [0.0] * DIMENSIONS[CURRENT]
+    for version in versions:
+        event = ModelPromoted(model_version=version, feature_set=CURRENT, a0=a0, b0=b0)
+        _, ack = await door.app.state.parts.link.publisher.publish_signed(event, actor="ann")
+    await folding.wait_for(ack.seq)
+
+
 async def test_two_roll_backs_at_one_moment_go_back_twice(
     admin: httpx.AsyncClient, door: Door, folding: Projector
 ) -> None:
-    publisher = door.app.state.parts.link.publisher
-    neutral = np.eye(DIMENSIONS[CURRENT])
-    for version in ("tour/1", "tour/2"):
-        event = ModelPromoted(model_version=version, feature_set=CURRENT, a0=neutral.tolist(), b0=[0.0] * len(neutral))
-        _, ack = await publisher.publish_signed(event, actor="ann")
-    await folding.wait_for(ack.seq)
+    await promoted(door, folding, "tour/1", "tour/2")
     answers = await twice(admin, "/api/admin/models/rollback")
     assert sorted(answer.json()["model_version"] for answer in answers) == ["neutral", "tour/1"]
+
+
+async def test_who_promotes_the_version_before_again_does_not_roll_back(
+    admin: httpx.AsyncClient, door: Door, folding: Projector
+) -> None:
+    await promoted(door, folding, "tour/1", "tour/2", "tour/1")
+    said = [(await admin.post("/api/admin/models/rollback", json={})).json()["model_version"] for _ in range(3)]
+    assert said == ["tour/2", "tour/1", "neutral"]
 
 
 async def test_of_two_who_stop_an_experiment_one_is_told_that_it_is_stopped(admin: httpx.AsyncClient) -> None:

@@ -135,14 +135,14 @@ def previous(stack: Sequence[Mapping[str, Any]], feature_set: str, reason: str |
     """The promotion that goes back by one from those that stand. Raises Problem 409 when no model is live."""
     if not stack:
         raise Problem(409, "Nothing to go back to", f"no model of {feature_set} is live", field="feature_set")
-    if len(stack) > 1:
-        body = stack[-2]
-        return ModelPromoted(
-            model_version=body["model_version"], feature_set=feature_set, a0=body["a0"], b0=body["b0"], reason=reason
-        )
     d = DIMENSIONS[feature_set]
+    neutral: Mapping[str, Any] = {"model_version": NEUTRAL, "a0": np.eye(d).tolist(), "b0": [0.0] * d}
+    body = stack[-2] if len(stack) > 1 else neutral
     return ModelPromoted(
-        model_version=NEUTRAL, feature_set=feature_set, a0=np.eye(d).tolist(), b0=[0.0] * d, reason=reason
+        **{name: body[name] for name in neutral},
+        feature_set=feature_set,
+        reason=reason,
+        rolled_back=stack[-1]["model_version"],
     )
 
 
@@ -156,8 +156,8 @@ def standing(parts: Parts, feature_set: str) -> list[dict[str, Any]]:
             continue
         if body["model_version"] == NEUTRAL:
             stack.clear()
-        elif len(stack) > 1 and stack[-2]["model_version"] == body["model_version"]:
-            stack.pop()
+        elif body.get("rolled_back") is not None:
+            stack = [*stack[:-2], body]
         else:
             stack.append(body)
     return stack
