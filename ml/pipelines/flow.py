@@ -18,7 +18,7 @@ from contracts.codec import Decoder
 from ml.pipelines import prior, steps
 from ml.pipelines.prior import Fit
 from ml.pipelines.rows import Rows
-from ml.pipelines.run import Run, check_name, code_version
+from ml.pipelines.run import Run, begun, check_name, code_version, ended, unfinished
 from ml.pipelines.segments import check_segment
 from ml.pipelines.steps import Judgement
 from ml.pipelines.watching import watched
@@ -113,6 +113,10 @@ async def train(
     check_name(name)
     check_segment(segment)
     run = await _run(name, seed, segment, young, upto_seq)
+    results = Settings().results_dir
+    if upto_seq is None:
+        run = unfinished(run, results)
+    begun(run, results)
     _clear(run, others=True)
     rows = _done("features", await features(run))
     fitted = _done("fit", await fit(run, rows))
@@ -122,6 +126,7 @@ async def train(
     identifier = _done("register", await register(run, fitted, written))
     aliases = _done("shadow", await shadow(run, identifier, fitted, written))
     _clear(run, others=False)
+    ended(run, results)
     return Trained(identifier, written.digest, aliases, written)
 
 

@@ -2,8 +2,12 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+import orjson
 
 import contracts
 import ml
@@ -11,6 +15,8 @@ import projections
 from contracts.errors import TipstreamError
 
 KEY_LENGTH = 16
+BEGUN = "run.json"
+LATELY_S = 12 * 3600
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -38,6 +44,32 @@ class Run:
     def key(self) -> str:
         """The folder of its results: equal for equal log, code and seed."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:KEY_LENGTH]
+
+
+def begun(run: Run, results: Path) -> None:
+    """Leave word that a run has begun; `ended` takes it away."""
+    (results / run.key).mkdir(parents=True, exist_ok=True)
+    (results / run.key / BEGUN).write_bytes(orjson.dumps(asdict(run)))
+
+
+def ended(run: Run, results: Path) -> None:
+    """The run needs not be gone on with."""
+    (results / run.key / BEGUN).unlink(missing_ok=True)
+
+
+def unfinished(run: Run, results: Path) -> Run:
+    """The latest run that began within the last `LATELY_S` seconds and failed, alike but for the log's end; else `run`.
+
+    A log that people use has grown by the time that a failure is mended.
+    """
+    for path in sorted(results.glob(f"*/{BEGUN}"), key=lambda path: path.stat().st_mtime, reverse=True):
+        if time.time() - path.stat().st_mtime > LATELY_S:
+            break
+        with suppress(orjson.JSONDecodeError):
+            told = orjson.loads(path.read_bytes())
+            if asdict(run) | {"upto_seq": told["upto_seq"]} == told:
+                return replace(run, upto_seq=told["upto_seq"])
+    return run
 
 
 def check_name(name: str) -> None:
