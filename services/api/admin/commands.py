@@ -72,3 +72,9 @@ async def folded(parts: Parts, seq: int) -> bool:
             return False
         await asyncio.sleep(LOOK_S)
     return True
+
+
+async def seen(parts: Parts, done: Commanded) -> Commanded:
+    """The answer to a command, once who looks next sees what it did; after some seconds in any case."""
+    await folded(parts, done.seq)
+    return done

@@ -11,7 +11,7 @@ from contracts.events.base import Name, Part, Text
 from ml.experiments.assignment import arm_of, shares
 from ml.policies.registry import POLICIES
 from services.api.admin.actor import Operator
-from services.api.admin.commands import Commanded, Reason, command, forced, turn
+from services.api.admin.commands import Commanded, Reason, command, forced, seen, turn
 from services.api.admin.ladder import check_climb
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
@@ -63,7 +63,7 @@ async def post_experiment(
 ) -> Commanded | ExperimentPlan:
     """Start an experiment; with `dry_run` only who would get what is answered, with 200."""
     if not order.dry_run:
-        return await start_experiment(parts, order, actor)
+        return await seen(parts, await start_experiment(parts, order, actor))
     response.status_code = 200
     return plan_experiment(parts, order)
 
@@ -71,7 +71,7 @@ async def post_experiment(
 @router.post("/{experiment_id}/stop", status_code=202)
 async def post_stop(experiment_id: str, parts: PartsOf, actor: Operator, body: Reason | None = None) -> Commanded:
     """Stop an experiment: nobody is assigned by it any more, and its results stand."""
-    return await stop_experiment(parts, experiment_id, actor, body.reason if body else None)
+    return await seen(parts, await stop_experiment(parts, experiment_id, actor, body.reason if body else None))
 
 
 def plan_experiment(parts: Parts, order: ExperimentOrder) -> ExperimentPlan:

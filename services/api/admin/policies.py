@@ -13,7 +13,7 @@ from ml.policies.params import ParamsError, check
 from ml.policies.registry import POLICIES
 from projections.folds.tables import POLICIES as TABLE
 from services.api.admin.actor import Operator
-from services.api.admin.commands import Commanded, command, forced, turn
+from services.api.admin.commands import Commanded, command, forced, seen, turn
 from services.api.admin.ladder import Shadowed, check_climb, policies, shadowed
 from services.api.admin.rows import row_model
 from services.api.parts import Parts, PartsOf
@@ -55,7 +55,7 @@ async def get_shadows(parts: PartsOf) -> list[Shadowed]:
 @router.post("", status_code=202)
 async def post_policy(change: PolicyChange, parts: PartsOf, actor: Operator) -> Commanded:
     """Shadow a policy, roll it out to a share of people, enable, promote or disable it."""
-    return await change_policy(parts, change, actor)
+    return await seen(parts, await change_policy(parts, change, actor))
 
 
 async def change_policy(parts: Parts, change: PolicyChange, actor: str) -> Commanded:
