@@ -18,7 +18,7 @@ from contracts.codec import Decoder
 from ml.pipelines import prior, steps
 from ml.pipelines.prior import Fit
 from ml.pipelines.rows import Rows
-from ml.pipelines.run import Run, begun, check_name, code_version, ended, unfinished
+from ml.pipelines.run import Run, begun, check_name, code_version, unfinished
 from ml.pipelines.segments import check_segment
 from ml.pipelines.steps import Judgement
 from ml.pipelines.watching import watched
@@ -116,8 +116,8 @@ async def train(
     results = Settings().results_dir
     if upto_seq is None:
         run = unfinished(run, results)
-    begun(run, results)
     _clear(run, others=True)
+    begun(run, results)
     rows = _done("features", await features(run))
     fitted = _done("fit", await fit(run, rows))
     judgement = _done("judge", await judge(run, rows, fitted))
@@ -126,7 +126,6 @@ async def train(
     identifier = _done("register", await register(run, fitted, written))
     aliases = _done("shadow", await shadow(run, identifier, fitted, written))
     _clear(run, others=False)
-    ended(run, results)
     return Trained(identifier, written.digest, aliases, written)
 
 
@@ -138,7 +137,8 @@ async def _run(name: str, seed: int, segment: str, young: bool, upto_seq: int | 
 
 
 def _clear(run: Run, *, others: bool) -> None:
-    """Remove rows of decisions: of this run, or of others, with the exceptions that Prefect keeps beside them."""
+    """Remove rows of decisions: of this run, or of others, with what stands beside them: the exceptions that Prefect
+    keeps, and the word of a run that has begun."""
     for path in Settings().results_dir.glob("*"):
         if path.is_file():
             path.unlink(missing_ok=True)

@@ -47,28 +47,20 @@ class Run:
 
 
 def begun(run: Run, results: Path) -> None:
-    """Leave word that a run has begun; `ended` takes it away."""
-    (results / run.key).mkdir(parents=True, exist_ok=True)
-    (results / run.key / BEGUN).write_bytes(orjson.dumps(asdict(run)))
-
-
-def ended(run: Run, results: Path) -> None:
-    """The run needs not be gone on with."""
-    (results / run.key / BEGUN).unlink(missing_ok=True)
+    """Leave word of the run that has begun, in the place of the one before it."""
+    results.mkdir(parents=True, exist_ok=True)
+    (results / BEGUN).write_bytes(orjson.dumps(asdict(run)))
 
 
 def unfinished(run: Run, results: Path) -> Run:
-    """The latest run that began within the last `LATELY_S` seconds and failed, alike but for the log's end; else `run`.
-
-    A log that people use has grown by the time that a failure is mended.
+    """The run that began last, if that was within `LATELY_S` seconds, left its word behind, and is alike but for the
+    log's end; else `run`. A log that people use has grown by the time that a failure is mended.
     """
-    for path in sorted(results.glob(f"*/{BEGUN}"), key=lambda path: path.stat().st_mtime, reverse=True):
-        if time.time() - path.stat().st_mtime > LATELY_S:
-            break
-        with suppress(orjson.JSONDecodeError):
-            told = orjson.loads(path.read_bytes())
-            if asdict(run) | {"upto_seq": told["upto_seq"]} == told:
-                return replace(run, upto_seq=told["upto_seq"])
+    path = results / BEGUN
+    with suppress(FileNotFoundError, orjson.JSONDecodeError):
+        told = orjson.loads(path.read_bytes())
+        if time.time() - path.stat().st_mtime <= LATELY_S and asdict(run) | {"upto_seq": told["upto_seq"]} == told:
+            return replace(run, upto_seq=told["upto_seq"])
     return run
 
 

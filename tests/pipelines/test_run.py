@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from ml.pipelines.run import BEGUN, LATELY_S, Run, begun, ended, unfinished
+from ml.pipelines.run import BEGUN, LATELY_S, Run, begun, unfinished
 
 RUN = Run("prior", "2026-01-01T00:00:00Z", 100, 0, 7, "day", False, "code")
 GROWN = replace(RUN, upto_seq=200)
@@ -15,7 +15,13 @@ def test_a_failed_run_is_gone_on_with_on_a_log_that_has_grown_until_it_is_done(t
     assert unfinished(GROWN, tmp_path) == GROWN
     begun(RUN, tmp_path)
     assert unfinished(GROWN, tmp_path) == RUN
-    ended(RUN, tmp_path)
+    (tmp_path / BEGUN).unlink()
+    assert unfinished(GROWN, tmp_path) == GROWN
+
+
+def test_a_run_that_has_begun_since_takes_its_place(tmp_path: Path) -> None:
+    begun(RUN, tmp_path)
+    begun(replace(GROWN, name="second"), tmp_path)
     assert unfinished(GROWN, tmp_path) == GROWN
 
 
@@ -30,7 +36,7 @@ def test_what_else_decides_the_result_makes_another_run(tmp_path: Path) -> None:
 
 def test_an_old_or_broken_word_of_a_run_is_passed_over(tmp_path: Path) -> None:
     begun(RUN, tmp_path)
-    word = tmp_path / RUN.key / BEGUN
+    word = tmp_path / BEGUN
     word.write_bytes(b"{")
     assert unfinished(GROWN, tmp_path) == GROWN
     begun(RUN, tmp_path)
