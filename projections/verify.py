@@ -69,6 +69,10 @@ class Report:
         said.append("scores     " + ", ".join(f"{count:,} {verdict}" for verdict, count in self.scores.items()))
         for mismatch in self.mismatches:
             said.append(f"  at {mismatch.seq}, {mismatch.decision_id}: {', '.join(mismatch.differences)}")
+        if self.continuity.full and any(check.different for check in self.checks):
+            said.append(
+                "mend with: stop Tipstream, delete read_models under its HOME and start it: all is folded again"
+            )
         return [*said, "proven" if self.proven else "NOT PROVEN"]
 
 

@@ -27,7 +27,7 @@ class Connection:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = _without_user(url)
+        self.url = without_user(url)
         self.nc = FastClient()
         self.last_error: str | None = None
         self.on_change: set[Callable[[], None]] = set()
@@ -188,7 +188,8 @@ def _heed_cancelling(before: int) -> None:
         raise asyncio.CancelledError
 
 
-def _without_user(url: str) -> str:
+def without_user(url: str) -> str:
+    """The address as it may be shown to anybody."""
     scheme, separator, rest = url.partition("://")
     return scheme + separator + rest.rpartition("@")[2]
 

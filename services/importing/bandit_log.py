@@ -8,9 +8,10 @@ they stand in the file (32 hex digits each), written one after the other without
 import csv
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -33,6 +34,7 @@ LOGS = ("men.csv", "men.csv.gz")
 ITEMS = ("item_context_men.csv", "item_context_men.csv.gz", "item_context.csv", "item_context.csv.gz")
 
 Features = dict[str, float | str]
+N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,18 @@ def read_items(log: Path) -> dict[int, Features]:
     for folder in log.resolve().parents[:3]:
         for name in ITEMS:
             if (folder / name).is_file():
-                return {int(row["item_id"]): _item_features(row) for _, row in _rows(folder / name, ("item_id",))}
+                return _items(folder / name)
     raise ImportFailed(f"{log}: no item_context_men.csv beside it or in the two folders above")
+
+
+def _items(path: Path) -> dict[int, Features]:
+    items: dict[int, Features] = {}
+    for line, row in _rows(path, ("item_id",)):
+        try:
+            items[_number(row, "item_id", int)] = _item_features(row)
+        except ValueError as error:
+            raise ImportFailed(f"{path}, line {line}: {error}") from None
+    return items
 
 
 def read_obd(log: Log) -> Iterator[Message]:
@@ -134,24 +146,24 @@ def person_of(row: dict[str, str]) -> str:
 
 
 def _decision(policy: str, row: dict[str, str], items: dict[int, Features], candidates: list[str]) -> TipScored:
-    item = int(row["item_id"])
+    item = _number(row, "item_id", int)
     if item not in items:
         raise ValueError(f"item {item} is not in the item context")
     affinities = {
         name: value
         for name, text in row.items()
-        if name.startswith(AFFINITY) and text and (value := float(text)) != 0.0
+        if name.startswith(AFFINITY) and text and (value := _number(row, name, float)) != 0.0
     }
     return TipScored(
-        decision_id=f"obd-{policy}-{int(row[''])}",
+        decision_id=f"obd-{policy}-{_number(row, '', int)}",
         user_id=person_of(row),
         policy=policy,
         feature_set=FEATURE_SET,
         context={name: row[name] for name in USER_FEATURES} | affinities,
         candidates=list(candidates),
         tip_id=item_tip(item),
-        features=items[item] | {"position": float(row["position"])},
-        propensity=float(row["propensity_score"]),
+        features=items[item] | {"position": _number(row, "position", float)},
+        propensity=_number(row, "propensity_score", float),
         occurred_at=parse_time(row["timestamp"].replace(" ", "T", 1)),
         external=True,
     )
@@ -160,10 +172,19 @@ def _decision(policy: str, row: dict[str, str], items: dict[int, Features], cand
 def _item_features(row: dict[str, str]) -> Features:
     """`item_feature_0` is a number, the others are hashed categories."""
     return {
-        name: float(text) if name == "item_feature_0" else text
+        name: _number(row, name, float) if name == "item_feature_0" else text
         for name, text in row.items()
         if name.startswith("item_feature_")
     }
+
+
+def _number(row: dict[str, str], column: str, kind: Callable[[str], N]) -> N:
+    """A column as `kind` reads it. Raises ValueError that names the column."""
+    try:
+        return kind(row[column])
+    except ValueError:
+        wanted = "a whole number" if kind is int else "a number"
+        raise ValueError(f"{column or 'the row number'} is {row[column]!r:.100}, {wanted} is needed") from None
 
 
 def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from contracts.errors import TipstreamError
 from services.bootstrap import ensure_stream
+from services.bus.connection import without_user
 from services.bus.embedded import server_command, write_config
 from services.bus.errors import BusUnavailable
 from services.bus.jetstream import JetStreamBus
@@ -77,6 +78,10 @@ class Supervisor:
         if settings.embedded:
             config = write_config(settings.home, port=settings.nats_port, fsync=settings.fsync)
             self._keep(NATS, program(server_command(config), self._environment))
+        else:
+            self._say(
+                f"looking for the NATS server at {without_user(settings.bus_url)}, for {SERVER_START_S:g} s at most"
+            )
         bus = await self._connect()
         try:
             await ensure_stream(bus, settings)
@@ -126,17 +131,16 @@ class Supervisor:
         return self._settings.logs_dir / f"{name}.log"
 
     def _warn(self, text: str) -> None:
-        self._console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        self._say(text, style="yellow")
 
     async def _end(self) -> None:
-        self._console.print("ending every process ...")
+        self._say("ending every process ...")
         server = [child for child in self._children if child.name == NATS]
         await asyncio.gather(*(child.stop() for child in self._children if child not in server))
         for child in server:
             await child.stop()
         self._forks.close()
-        ended = f"all ended; the log and the read models are in {self._settings.home}"
-        self._console.print(ended, markup=False, highlight=False, soft_wrap=True)
+        self._say(f"all ended; the log and the read models are in {self._settings.home}")
 
     def _greet(self) -> None:
         settings = self._settings
@@ -149,7 +153,7 @@ class Supervisor:
             f"  API        {base}/docs",
             f"  health     {base}/api/health",
             f"  scorer     http://127.0.0.1:{settings.scorer_port}/health",
-            f"  events     {settings.bus_url} (or: tipstream publish, tipstream tail)",
+            f"  events     {without_user(settings.bus_url)} (or: tipstream publish, tipstream tail)",
             f"  SQL        quack:localhost:{settings.quack_port} (or: tipstream sql 'FROM policy_compare')",
             f"  logs       {settings.logs_dir}",
         ]
@@ -158,8 +162,10 @@ class Supervisor:
             lines += [f"  Keys, shown this once and kept in {settings.secrets_dir}:"]
             lines += [f"  {name}={value}" for name, value in generated.items()]
         lines += [f"  {PREFIX}* variables change any of this; Ctrl-C ends all"]
-        self._console.print(
-            f"Tipstream in {settings.home}", style="bold", markup=False, highlight=False, soft_wrap=True
-        )
+        self._say(f"Tipstream in {settings.home}", style="bold")
         for line in lines:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._say(line)
+
+    def _say(self, text: str, style: str | None = None) -> None:
+        """A line as it stands, whatever is in it."""
+        self._console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)

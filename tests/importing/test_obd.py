@@ -124,6 +124,8 @@ def test_the_rows_of_the_sample_arrive_as_they_stand_in_the_file() -> None:
         (f"{HEAD}\n{ROW.replace(',1,3,1,', ',99,3,1,')}\n", "line 2: item 99 is not"),
         (f"{HEAD}\n{ROW.replace('0.25', '0')}\n", "line 2: .*propensity"),
         (f"{HEAD}\n{ROW.replace(',1,3,1,', ',1,3,2,')}\n", "line 2: click is '2'"),
+        (f"{HEAD}\n{ROW.replace(',1,3,1,', ',x,3,1,')}\n", "line 2: item_id is .x., a whole number"),
+        (f"{HEAD}\n{ROW.replace('0.25', 'much')}\n", "line 2: propensity_score is .much., a number"),
         (f"{HEAD}\n7,2019\n", "line 2: "),
     ],
 )
@@ -132,6 +134,21 @@ async def test_a_file_that_makes_no_sense_is_refused_with_its_line(
 ) -> None:
     with pytest.raises(ImportFailed, match=said):
         await import_obd(memory_bus, small(tmp_path, text))
+    assert (await memory_bus.info()).messages == 0
+
+
+@pytest.mark.parametrize(
+    ("items", "said"),
+    [
+        (ITEMS.replace("0,-0.5", "zero,-0.5"), "line 2: item_id is 'zero', a whole number"),
+        (ITEMS.replace("1,0.25", "1,much"), "line 3: item_feature_0 is 'much', a number"),
+    ],
+)
+async def test_an_item_context_that_makes_no_sense_is_refused_with_its_line(
+    memory_bus: MemoryBus, tmp_path: Path, items: str, said: str
+) -> None:
+    with pytest.raises(ImportFailed, match=f"item_context_men.csv, {said}"):
+        await import_obd(memory_bus, small(tmp_path, f"{HEAD}\n{ROW}\n", items))
     assert (await memory_bus.info()).messages == 0
 
 

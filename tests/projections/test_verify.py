@@ -60,6 +60,7 @@ async def test_a_row_changed_by_hand_is_found_in_its_table(small: SmallSystem, s
     assert scorer.equal
     assert not report.proven
     assert any(line.endswith(f"DIFFERENT in {table}") for line in report.lines())
+    assert "delete read_models" in report.lines()[-2]
 
 
 async def test_a_projection_that_does_not_run_is_not_proven(small: SmallSystem) -> None:
