@@ -14,7 +14,7 @@ from contracts.events.admin import PolicyDisabled, PolicyPromoted, StreamStarted
 from contracts.events.base import SignedEvent
 from contracts.signing import Signer
 from contracts.subjects import PREFIX, STREAM
-from services.bus.errors import PublishRefused
+from services.bus.errors import PublishRefused, StreamMissing
 from services.bus.jetstream import JetStreamBus
 from services.bus.memory import MemoryBus
 from services.catalog.builtin import builtin_tips
@@ -32,6 +32,10 @@ Bus = JetStreamBus | MemoryBus
 class ForeignSigningKey(TipstreamError):
     """The stream trusts another key than HOME/keys/signing.key: restore that file from a backup of the
     installation that began the stream, or start with another stream."""
+
+
+class LogLost(TipstreamError):
+    """The stream is missing or empty, but HOME holds what was folded from one: nothing may take its place unasked."""
 
 
 def load_signer(settings: Settings) -> Signer:
@@ -54,8 +58,9 @@ def _check_trusted(signer: Signer, decoder: Decoder) -> None:
 async def ensure_stream(bus: Bus, settings: Settings) -> Decoder:
     """Declare the stream and publish what is missing of its first events; the decoder of this stream.
 
-    Raises StreamMismatch, NotTipstream, ForeignSigningKey, BusUnavailable.
+    Raises LogLost, StreamMismatch, NotTipstream, ForeignSigningKey, BusUnavailable.
     """
+    await _check_kept(bus, settings)
     stream = await bus.declare()
     signer = load_signer(settings)
     publisher = EventPublisher(bus, signer, source=SOURCE)
@@ -72,6 +77,23 @@ async def ensure_stream(bus: Bus, settings: Settings) -> Decoder:
         if event.subject() not in there:
             await _publish_if(bus, publisher, event, event_id, "Nats-Expected-Last-Subject-Sequence")
     return decoder
+
+
+async def _check_kept(bus: Bus, settings: Settings) -> None:
+    """See that the stream is there if it ever was. An empty one in its place would empty the read models too, which
+    are the last that is known of a lost log."""
+    folder = settings.read_models_dir
+    if next(folder.glob("*-v*"), None) is None:
+        return
+    try:
+        if (await bus.info()).last_seq:
+            return
+    except StreamMissing:
+        pass
+    raise LogLost(
+        f"stream {STREAM} is gone or empty, and {folder} was folded from one that was not: bring the log back from a "
+        "backup, or see whether TIPSTREAM_NATS_URL names the right server; to begin an empty log, move that folder away"
+    )
 
 
 async def open_decoder(bus: Bus) -> Decoder:

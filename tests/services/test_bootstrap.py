@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from contracts.envelope import Message
-from services.bootstrap import ForeignSigningKey, ensure_stream, first_events
+from services.bootstrap import ForeignSigningKey, LogLost, ensure_stream, first_events
+from services.bus.errors import StreamMissing
 from services.bus.jetstream import JetStreamBus
 from services.bus.stream import Ack
 from services.settings import Settings
@@ -75,3 +76,29 @@ async def test_the_key_of_another_installation_is_refused(
     (tmp_path / "other").mkdir()
     with pytest.raises(ForeignSigningKey, match="the stream trusts key"):
         await ensure_stream(bus, Settings(home=tmp_path / "other"))
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+async def test_no_empty_log_takes_the_place_of_one_that_was_folded(
+    nats_server: NatsServer, connect: Connect, emptied: bool
+) -> None:
+    settings = Settings(home=nats_server.home)
+    bus = await connect()
+    await ensure_stream(bus, settings)
+    settings.make_home()
+    folded = settings.read_models_dir / "sqlite-v1.sqlite"
+    folded.touch()
+    await ensure_stream(bus, settings)
+    await bus._link.api("STREAM.DELETE.TIPS")
+    if emptied:
+        await bus.declare()
+    with pytest.raises(LogLost, match="bring the log back"):
+        await ensure_stream(bus, settings)
+    if emptied:
+        assert (await bus.info()).last_seq == 0
+    else:
+        with pytest.raises(StreamMissing):
+            await bus.info()
+    folded.unlink()
+    await ensure_stream(bus, settings)
+    assert (await bus.info()).last_seq == 1 + len(first_events())
