@@ -15,7 +15,7 @@ from contracts.envelope import Entry
 from contracts.errors import TipstreamError
 from contracts.events.admin import PolicyDisabled, PolicyPromoted
 from contracts.events.base import SignedEvent
-from contracts.times import DAY_US, format_time
+from contracts.times import format_time
 from ml.experiments.guardrails import Calls, Limits, complaint
 from ml.experiments.people import Sample, Sums
 from projections.control import ask
@@ -28,15 +28,14 @@ from services.recommender.assignment import FALLBACK
 POLICY_EVENTS = "tips.admin.policy.>"
 LOOK_S = 5.0
 ANSWER_S = 10.0
-BEFORE_US = 30 * DAY_US
-"""How far back the policy before is looked at when it no longer decides."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Climb:
-    """A policy's way to people: since when, at which event, and who was live before with which weight."""
+    """A policy's way to people: since when, at which event, and who was live before with which weight; of these the
+    established ones, if there were any, and not who was itself being watched."""
 
     policy: str
     since_us: int
@@ -47,6 +46,11 @@ class Climb:
     def baseline(self) -> str:
         """The policy that decided for most people before."""
         return max(sorted(self.before), key=lambda name: self.before[name])
+
+    @property
+    def watched(self) -> bool:
+        """Whether it came after others. The fallback is for comparison, and is meant to do worse."""
+        return self.policy != FALLBACK and bool(self.before) and self.before.keys() != {FALLBACK}
 
 
 @dataclass(slots=True)
@@ -64,19 +68,20 @@ class Climbs:
     def take(self, entry: Entry) -> None:
         """Fold a policy event. Whom a guardrail puts back has not climbed: beside the one that was taken back it would
         be the next to go."""
-        before = self.weights
+        before, climbing = self.weights, {climb.policy for climb in self.watched()} | {FALLBACK}
+        established = {name: weight for name, weight in before.items() if name not in climbing}
         advance(self.state, entry)
         for name in self.weights:
             if name in before:
                 continue
             self.climbs.pop(name, None)
             if entry.actor != ACTOR:
-                self.climbs[name] = Climb(name, entry.occurred_us, entry.seq, before)
+                self.climbs[name] = Climb(name, entry.occurred_us, entry.seq, established or before)
 
     def watched(self) -> list[Climb]:
-        """The live policies that came after others. The fallback is for comparison, and is meant to do worse."""
-        live = [self.climbs[name] for name in sorted(self.weights) if name in self.climbs and name != FALLBACK]
-        return [climb for climb in live if climb.before and climb.before.keys() != {FALLBACK}]
+        """The live policies to look at, in order of their names."""
+        live = (self.climbs[name] for name in sorted(self.weights) if name in self.climbs)
+        return [climb for climb in live if climb.watched]
 
 
 class Guard:
@@ -116,8 +121,12 @@ class Guard:
     async def look(self, climb: Climb) -> None:
         """Compare a policy with its baseline, and take it back if it has to be."""
         baseline, weights = climb.baseline, self._climbs.weights
-        since = climb.since_us if baseline in weights else climb.since_us - BEFORE_US
-        before, now = await self._people(baseline, since), await self._people(climb.policy, climb.since_us)
+        climbed = format_time(climb.since_us)
+        now = await self._people("guardrail", policy=climb.policy, since=climbed)
+        if baseline in weights:
+            before = await self._people("guardrail", policy=baseline, since=climbed)
+        else:
+            before = await self._people("guardrail_before", policy=baseline, climbed=climbed)
         rewards, negatives = (_sample(before, now, name) for name in ("reward", "negative"))
         why = complaint(rewards, negatives, await self._called(climb), self._limits)
         if why is None:
@@ -130,10 +139,9 @@ class Guard:
         # The same id for the same climb: whoever dies and looks again says it once.
         await self._publisher.publish_signed(event, actor=ACTOR, event_id=f"guardrail-{climb.policy}-{climb.seq}")
 
-    async def _people(self, policy: str, since_us: int) -> dict[str, Any]:
-        """The sums over a policy's people since a moment; empty when there are none."""
-        parameters = {"policy": policy, "since": format_time(since_us)}
-        answer = await ask(self._bus, "analytics", "report", within=ANSWER_S, name="guardrail", parameters=parameters)
+    async def _people(self, report: str, **parameters: str) -> dict[str, Any]:
+        """The sums over a policy's people that a report gives; empty when there are none."""
+        answer = await ask(self._bus, "analytics", "report", within=ANSWER_S, name=report, parameters=parameters)
         return next((dict(zip(answer["columns"], row, strict=True)) for row in answer["rows"]), {})
 
     async def _called(self, climb: Climb) -> Calls:

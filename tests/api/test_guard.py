@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from contracts.times import HOUR_US, format_time
 from ml.serving import guard
+from services.publishing import now_us
 from services.settings import Settings
 from tests.api.callers import System, settings_for
 from tests.servers import NatsServer
@@ -64,7 +66,9 @@ async def test_a_policy_that_does_worse_makes_place_for_the_one_before(system: S
     assert refused.status_code == 409, "also once a person has disabled it, which it was"
 
 
-async def test_a_policy_that_does_as_well_stays(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Whom the guard has looked at, look by look."""
     looks: list[str] = []
     look = guard.Guard.look
 
@@ -73,6 +77,26 @@ async def test_a_policy_that_does_as_well_stays(system: System, monkeypatch: pyt
         looks.append(climb.policy)
 
     monkeypatch.setattr(guard.Guard, "look", counted)
+    return looks
+
+
+async def test_whose_people_have_not_reacted_yet_is_not_taken_back(system: System, looks: list[str]) -> None:
+    for number in range(60):
+        made = await system.post("/v1/recommendations", user_id=f"person-{number}")
+        body = {"user_id": f"person-{number}", "action": "done", "decision_id": made["decision_id"]}
+        # They take an hour, and so will those who are shown what greedy chooses.
+        await system.post("/v1/feedback", **body, occurred_at=format_time(now_us() + HOUR_US))
+    await live(system, "promote")
+    for number in range(60):
+        await system.post("/v1/recommendations", user_id=f"person-{number}")
+    await system.folded()
+    last, looked = (await system.bus.info()).last_seq, len(looks)
+    await until(lambda: len(looks) > looked + 1)
+    assert (await standing(system))["greedy"] == "live"
+    assert (await system.bus.info()).last_seq == last
+
+
+async def test_a_policy_that_does_as_well_stays(system: System, looks: list[str]) -> None:
     await live(system, "rollout", share=0.5)
     await react(system, range(60), to={"linucb": "helpful", "greedy": "helpful"})
     await system.folded()

@@ -69,6 +69,18 @@ def test_a_policy_is_watched_beside_the_one_that_decided_for_most_before() -> No
     assert change(PolicyDisabled(policy="linucb")) == []
 
 
+def test_who_climbs_beside_another_climber_is_compared_with_who_stood_before_both() -> None:
+    log, climbs = Log(), Climbs()
+    for policy, weight in (("linucb", 1.0), ("random", 1.0), ("greedy", 1.0), ("softmax", 0.3)):
+        entry = log.admin(PolicyEnabled(policy=policy, weight=weight)).entry
+        assert entry is not None
+        climbs.take(entry)
+    assert [(climb.policy, climb.baseline) for climb in climbs.watched()] == [
+        ("greedy", "linucb"),
+        ("softmax", "linucb"),
+    ]
+
+
 def test_whom_a_guardrail_puts_back_is_not_taken_back_for_the_one_that_failed() -> None:
     log, climbs = Log(), Climbs()
     for policy, actor in (("linucb", "ada"), ("greedy", "ada"), ("linucb", ACTOR)):
