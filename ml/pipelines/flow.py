@@ -18,7 +18,7 @@ from contracts.codec import Decoder
 from ml.pipelines import prior, steps
 from ml.pipelines.prior import Fit
 from ml.pipelines.rows import Rows
-from ml.pipelines.run import Run, begun, check_name, code_version, unfinished
+from ml.pipelines.run import FEATURES, Run, begun, check_name, code_version, unfinished
 from ml.pipelines.segments import check_segment
 from ml.pipelines.steps import Judgement
 from ml.pipelines.watching import watched
@@ -29,8 +29,8 @@ from services.http_client import http_client
 from services.publishing import EventPublisher
 from services.settings import Settings
 
-STEPS = ("features", "fit", "judge", "fairness", "card", "register", "shadow")
-BULKY = ("features",)
+STEPS = (FEATURES, "fit", "judge", "fairness", "card", "register", "shadow")
+BULKY = (FEATURES,)
 """Results that hold a row a decision; they go when the run is done, and when another one begins."""
 
 CONNECT_S = 5.0

@@ -16,6 +16,9 @@ from contracts.errors import TipstreamError
 
 KEY_LENGTH = 16
 BEGUN = "run.json"
+FEATURES = "features"
+"""The first step, which says whether a log suffices; its result lies under the run's key."""
+
 LATELY_S = 12 * 3600
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -53,14 +56,16 @@ def begun(run: Run, results: Path) -> None:
 
 
 def unfinished(run: Run, results: Path) -> Run:
-    """The run that began last, if that was within `LATELY_S` seconds, left its word behind, and is alike but for the
-    log's end; else `run`. A log that people use has grown by the time that a failure is mended.
+    """The run that began last, if it left its word behind, is alike but for the log's end, and its rows are there and
+    no older than `LATELY_S` seconds; else `run`. A log that people use has grown by the time that a failure is mended.
     """
-    path = results / BEGUN
     with suppress(FileNotFoundError, orjson.JSONDecodeError):
-        told = orjson.loads(path.read_bytes())
-        if time.time() - path.stat().st_mtime <= LATELY_S and asdict(run) | {"upto_seq": told["upto_seq"]} == told:
-            return replace(run, upto_seq=told["upto_seq"])
+        told = orjson.loads((results / BEGUN).read_bytes())
+        before = replace(run, upto_seq=told["upto_seq"])
+        # By its rows, since going on writes the word anew; and a log that had too little left none to go on with.
+        made = (results / before.key / FEATURES).stat().st_mtime
+        if asdict(before) == told and time.time() - made <= LATELY_S:
+            return before
     return run
 
 

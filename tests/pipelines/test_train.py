@@ -65,6 +65,9 @@ def test_training_goes_on_where_it_failed_and_registers_once(
     assert (folder.parent / "run.json").exists()
     # The log of a system that people use has grown by the time that a failure is mended.
     assert run("publish", "tips.signal.steps.ann", '{"values": {"steps": 1}}').returncode == 0
+    # Going on takes what is there, and makes it no younger.
+    assert run("train", "--young").returncode == 1
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == kept
 
     mlflow.home.mkdir()
     mlflow.start()
