@@ -49,6 +49,7 @@ class Open:
     """A decision whose reward may still change; `judged` is None where only what it earned counts."""
 
     user_id: str
+    policy: str
     recorded_us: int
     external: bool
     made: bool
@@ -72,7 +73,8 @@ class Earned:
 
 @dataclass(slots=True)
 class Walk:
-    """Folds the log from its first event; `left_out` counts, by reason, decisions that could not be used.
+    """Folds the log from its first event; `policies` counts whose decisions were used, `left_out` by reason those that
+    could not be.
 
     `labels` names groups that a decision belongs to; `groups` has the evidence of each.
     """
@@ -132,10 +134,8 @@ class Walk:
                 self.left_out[str(problem) if event.external else "cannot be made again (see `tipstream verify`)"] += 1
         if made or judged is not None:
             self._open[event.decision_id] = Open(
-                event.user_id, recorded_us, event.external, made, judged, self.labels(event)
+                event.user_id, event.policy, recorded_us, event.external, made, judged, self.labels(event)
             )
-        if judged is not None:
-            self.policies[event.policy] += 1
 
     def _settle(self, held: Open) -> None:
         if held.made:
@@ -143,6 +143,7 @@ class Walk:
             self.earned.first += held.reward
             self.earned.second += held.reward**2
         if held.judged is not None:
+            self.policies[held.policy] += 1
             self._rows.append((held.judged, held.reward, held.labels))
             if len(self._rows) == BATCH:
                 self._gather()

@@ -84,6 +84,7 @@ def test_young_decisions_are_left_out_unless_they_are_asked_for() -> None:
     office.learn(3)
     old = walked(office.log, OurPolicy("linucb", PolicyParams()))
     assert (old.evidence.n, dict(old.left_out)) == (0, {"younger than 24 h of stream time": 3})
+    assert old.policies == {}, "nobody's decisions were weighted"
     assert walked(office.log, OurPolicy("linucb", PolicyParams()), Span(young=True)).evidence.n == 3
 
 
@@ -132,7 +133,7 @@ def test_an_erased_person_no_longer_counts() -> None:
     office.learn(3)
     office.log.erase("ann")
     walk = walked(office.log, OurPolicy("linucb", PolicyParams()), Span(young=True))
-    assert walk.evidence.n == 0
+    assert (walk.evidence.n, walk.policies) == (0, {})
 
 
 def test_an_imported_policy_is_its_frequencies_by_position() -> None:
