@@ -89,7 +89,7 @@ async def judge(bus: Bus, decoder: Decoder, run: Run, rows: Rows, fit: Fit, prog
     policy = max(live, key=lambda one: one.weight, default=None)
     model = Model(run.name, fit.feature_set, fit.a0.tolist(), fit.b0.tolist(), run.upto_seq)
     name, params = (policy.policy, policy.params) if policy is not None else (POLICY, {})
-    target = OurPolicy(name, PolicyParams.parse(params), model)
+    target = OurPolicy(name, PolicyParams.of(name, params), model)
     first = int(rows.seq[rows.cut]) if rows.cut < len(rows) else run.upto_seq + 1
     walk = Walk(target, Span(young=run.young, from_seq=first), partial(labels_of, segment=run.segment))
     async for batch in bus.read(0, upto=run.upto_seq):
