@@ -119,6 +119,18 @@ async def test_what_it_shows_in_shadow_lets_it_climb_to_a_share_and_to_all(syste
     assert (alone.status_code, alone.json()["field"]) == (409, "share")
 
 
+async def test_a_rollout_that_leaves_another_policy_next_to_nobody_names_it(system: System) -> None:
+    body = {"action": "rollout", "force": True, "reason": "tried in a test"}
+    assert (await change(system, policy="greedy", share=1 - 1e-6, **body)).status_code == 202
+    before = await standing(system)
+    refused = await change(system, policy="softmax", share=0.5, **body)
+    assert (refused.status_code, refused.json()["field"]) == (409, "share")
+    assert refused.json()["detail"] == "it would leave less than 1e-06 of all people to linucb: disable linucb first"
+    assert await standing(system) == before
+    assert (await change(system, policy="linucb", action="disable")).status_code == 202
+    assert (await change(system, policy="softmax", share=0.5, **body)).status_code == 202
+
+
 async def test_it_can_be_forced_with_a_reason_that_is_logged(system: System) -> None:
     forced = {"policy": "greedy", "action": "promote", "force": True}
     refused = await change(system, **forced)

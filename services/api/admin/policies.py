@@ -93,7 +93,8 @@ def _event(change: PolicyChange) -> SignedEvent:
 
 
 async def _scaled_down(parts: Parts, change: PolicyChange) -> list[SignedEvent]:
-    """What a rollout leaves to the others that decide. Raises Problem when there are none to share people with."""
+    """What a rollout leaves to the others that decide. Raises Problem when there are none to share people with, or when
+    it would leave one of them next to nobody."""
     live = {row["policy"]: row["weight"] for row in await to_thread(policies, parts) if row["standing"] == "live"}
     live.pop(change.policy, None)
     if not live:
@@ -101,6 +102,9 @@ async def _scaled_down(parts: Parts, change: PolicyChange) -> list[SignedEvent]:
     assert change.share is not None
     reason = forced(change.reason) if change.force else change.reason
     shares = sorted(scaled(live, change.share).items())
+    if lost := " and ".join(other for other, weight in shares if weight < LEAST):
+        said = f"it would leave less than {LEAST:g} of all people to {lost}: disable {lost} first"
+        raise Problem(409, "Next to nobody left", said, field="share")
     return [PolicyEnabled(policy=other, weight=weight, reason=reason) for other, weight in shares]
 
 
