@@ -2,11 +2,14 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Protocol
 
-from contracts.envelope import Message, Recorded
-from contracts.headers import MSG_ID
+from contracts.codec import Decoder
+from contracts.envelope import Malformed, Message, Recorded
+from contracts.headers import CE_ID, MSG_ID, from_header
+from contracts.signing import NO_TRUST
 
 BATCH = 1000
 MAX_FILTERS = 1000
@@ -17,6 +20,9 @@ Watcher = Callable[[int, int], None]
 
 class Info(Protocol):
     """What is asked of the stream's state."""
+
+    @property
+    def created(self) -> str: ...
 
     @property
     def last_seq(self) -> int: ...
@@ -37,8 +43,12 @@ class Bus(Protocol):
 class Arrivals:
     """Publishes what is new and counts it.
 
-    The server forgets ids after its duplicate window and the folds theirs after a month of stream time, so an import
-    that may come again looks for its ids in the stream itself.
+    The server forgets ids after its duplicate window and the folds theirs after a day of stream time (decisions after
+    a month), so an import that may come again looks for its events in the stream itself.
+
+    An event is what the folds take it for: its subject and its id. Two producers may number their events alike, and
+    the server knows an id whatever its subject, so what is published has a Nats-Msg-Id of both; the ce-id stays as it
+    was given. What is there counts by its event id, whatever Nats-Msg-Id it came with.
     """
 
     def __init__(self, bus: Bus, known: set[bytes]) -> None:
@@ -49,14 +59,19 @@ class Arrivals:
 
     @classmethod
     async def on(cls, bus: Bus, subjects: Iterable[str] = ()) -> "Arrivals":
-        """Knows every id that stands on these subjects, or in the whole stream when none are given."""
+        """Knows every event that stands on these subjects, or in the whole stream when none are given."""
         wanted = sorted(set(subjects))
         known: set[bytes] = set()
-        last = (await bus.info()).last_seq
+        info = await bus.info()
+        decoder = Decoder(info.created, NO_TRUST)
         filters = wanted if len(wanted) <= MAX_FILTERS else ()
-        if last:
-            async for records in bus.read(0, upto=last, subjects=filters):
-                known.update(_mark(record.headers[MSG_ID]) for record in records if MSG_ID in record.headers)
+        if info.last_seq:
+            async for records in bus.read(0, upto=info.last_seq, subjects=filters):
+                known.update(
+                    _mark(record.subject, event_id)
+                    for record in records
+                    if (event_id := _event_id(record, decoder)) is not None
+                )
         return cls(bus, known)
 
     async def publish(self, messages: Iterable[Message], moved: Callable[[], None]) -> None:
@@ -65,10 +80,10 @@ class Arrivals:
         while batch := list(islice(iterator, BATCH)):
             new = []
             for message in batch:
-                mark = _mark(message.headers[MSG_ID])
+                mark = _mark(message.subject, from_header(message.headers[CE_ID]))
                 if mark not in self._known:
                     self._known.add(mark)
-                    new.append(message)
+                    new.append(replace(message, headers=message.headers | {MSG_ID: mark.hex()}))
             if new:
                 await self._bus.publish_batch(new)
             self.added += len(new)
@@ -76,5 +91,14 @@ class Arrivals:
             moved()
 
 
-def _mark(message_id: str) -> bytes:
-    return hashlib.blake2b(message_id.encode(), digest_size=16).digest()
+def _event_id(record: Recorded, decoder: Decoder) -> str | None:
+    """The id of a message's event, None when it is no event."""
+    if header := record.headers.get(CE_ID):
+        # Most have it, and a long log is read through far sooner without a look at each body.
+        return from_header(header)
+    entry = decoder.decode(record)
+    return None if isinstance(entry, Malformed) else entry.event_id
+
+
+def _mark(subject: str, event_id: str) -> bytes:
+    return hashlib.blake2b(f"{subject}\0{event_id}".encode(), digest_size=16).digest()

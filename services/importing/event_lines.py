@@ -108,7 +108,6 @@ def _headers(line: dict[str, Any], text: bytes) -> dict[str, str]:
             headers.CE_ID: to_header(event_id),
             headers.CE_SOURCE: to_header(line.get("source", SOURCE)),
             headers.CE_SPECVERSION: headers.SPECVERSION,
-            headers.MSG_ID: to_header(event_id),
         }
         for name, header in (
             ("type", headers.CE_TYPE),

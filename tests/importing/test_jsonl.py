@@ -5,14 +5,18 @@ import hashlib
 import re
 from pathlib import Path
 
+import nats
 import orjson
 import pytest
 
+from contracts.envelope import Message
 from contracts.times import parse_time
+from services.bus.jetstream import JetStreamBus
 from services.bus.memory import MemoryBus
 from services.importing.errors import ImportFailed
 from services.importing.jsonl import import_jsonl
 from tests.importing.conftest import Fold
+from tests.servers import NatsServer
 from tests.waiting import ManualClock
 
 FEEDBACK = {"type": "tipstream.feedback.received.v1", "data": {"user_id": "ana b", "action": "helpful"}}
@@ -53,6 +57,55 @@ async def test_importing_again_adds_nothing_however_late(
     clock.advance(60 * 86400)
     again = await import_jsonl(memory_bus, path)
     assert (again.added, again.duplicates) == (0, 3)
+
+
+async def test_two_events_of_one_id_on_different_subjects_both_arrive(
+    memory_bus: MemoryBus, clock: ManualClock, folded: Fold, tmp_path: Path
+) -> None:
+    await memory_bus.publish(Message("tips.feedback.helpful.jl0", {"ce-id": "1", "Nats-Msg-Id": "1"}, b"{}"))
+    first = lines(tmp_path / "1.jsonl", {"subject": "tips.feedback.helpful.jl1", "id": "1", "source": "/a", "data": {}})
+    other = {"subject": "tips.feedback.dismissed.jl2", "id": "1", "source": "/b", "data": {}}
+    second = lines(tmp_path / "2.jsonl", other, other)
+    assert (await import_jsonl(memory_bus, first)).added == 1
+    report = await import_jsonl(memory_bus, second)
+    assert (report.added, report.duplicates) == (1, 1)
+    tables = await folded(memory_bus)
+    people = [row["user_id"] for row in tables["feedback"].values() if row["event_id"] == "1"]
+    assert sorted(people) == ["jl0", "jl1", "jl2"]
+    clock.advance(86400)
+    assert [(await import_jsonl(memory_bus, path)).added for path in (first, second)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "data", "event_id"),
+    [
+        ({"ce-id": "1", "Nats-Msg-Id": "1"}, b"{}", "1"),
+        ({"ce-id": "a%20b", "Nats-Msg-Id": "own"}, b"{}", "a b"),
+        ({"Nats-Msg-Id": "own"}, b'{"event_id": "said"}', "said"),
+        ({"Nats-Msg-Id": "o%C3%A9"}, b"{}", "o\u00e9"),
+    ],
+)
+async def test_an_event_that_came_another_way_is_known_by_its_id(
+    memory_bus: MemoryBus, tmp_path: Path, fields: dict[str, str], data: bytes, event_id: str
+) -> None:
+    subject = "tips.feedback.helpful.ana"
+    await memory_bus.publish(Message(subject, fields, data))
+    report = await import_jsonl(
+        memory_bus, lines(tmp_path / "events.jsonl", {"subject": subject, "id": event_id, "data": orjson.loads(data)})
+    )
+    assert (report.added, report.duplicates) == (0, 1)
+
+
+async def test_an_event_without_any_id_is_known_by_its_place(
+    bus: JetStreamBus, nats_server: NatsServer, folded: Fold, tmp_path: Path
+) -> None:
+    client = await nats.connect(nats_server.url)
+    await client.jetstream().publish("tips.feedback.helpful.ana", b"{}")
+    await client.close()
+    [row] = (await folded(bus))["feedback"].values()
+    path = lines(tmp_path / "events.jsonl", {"subject": "tips.feedback.helpful.ana", "id": row["event_id"], "data": {}})
+    report = await import_jsonl(bus, path)
+    assert (report.added, report.duplicates) == (0, 1)
 
 
 @pytest.mark.parametrize(
