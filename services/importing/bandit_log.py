@@ -21,7 +21,7 @@ from contracts.events.person import FeedbackReceived, TipScored
 from contracts.subjects import build
 from contracts.times import parse_time
 from services.importing.errors import ImportFailed
-from services.importing.files import opened
+from services.importing.files import check_file, opened
 
 SOURCE = "/tipstream/import/obd"
 FEATURE_SET = "obd-men.v1"
@@ -56,8 +56,7 @@ def logs(path: Path) -> list[Log]:
             )
         # The random log first, as the dataset's authors do; it is the one that judges all others.
         return sorted((_log(file, path) for file in by_folder.values()), key=lambda log: log.policy, reverse=True)
-    if not path.is_file():
-        raise ImportFailed(f"{path}: no such file or folder")
+    check_file(path)
     return [_log(path, path.parent)]
 
 

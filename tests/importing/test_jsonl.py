@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -155,3 +156,22 @@ async def test_a_file_that_cannot_be_read_is_refused(
         path.write_bytes(content)
     with pytest.raises(ImportFailed, match=r"events\.jsonl\.gz"):
         await import_jsonl(memory_bus, path)
+
+
+async def test_a_folder_is_refused(memory_bus: MemoryBus, tmp_path: Path) -> None:
+    with pytest.raises(ImportFailed, match="Is a directory"):
+        await import_jsonl(memory_bus, tmp_path)
+
+
+async def test_a_pipe_is_refused_since_it_is_read_twice(memory_bus: MemoryBus, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "events.jsonl")
+    with pytest.raises(ImportFailed, match=r"events\.jsonl: is no regular file; save it to a file first"):
+        await import_jsonl(memory_bus, tmp_path / "events.jsonl")
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, orjson.dumps(FEEDBACK))
+        with pytest.raises(ImportFailed, match="save it to a file first"):
+            await import_jsonl(memory_bus, Path(f"/dev/fd/{reading}"))
+    finally:
+        os.close(reading)
+        os.close(writing)

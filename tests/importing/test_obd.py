@@ -3,6 +3,7 @@
 import csv
 import gzip
 import hashlib
+import os
 import shutil
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -154,12 +155,19 @@ async def test_an_item_context_that_makes_no_sense_is_refused_with_its_line(
 
 @pytest.mark.parametrize(
     ("path", "said"),
-    [("nowhere", "no such file or folder"), (".", r"no men\.csv"), ("men.csv", "which policy")],
+    [
+        ("nowhere", "no such file or folder"),
+        (".", r"no men\.csv"),
+        ("men.csv", "which policy"),
+        ("pipe", "save it to a file"),
+    ],
 )
 async def test_a_path_without_the_dataset_is_refused(
     memory_bus: MemoryBus, tmp_path: Path, path: str, said: str
 ) -> None:
     if path == "men.csv":
         (tmp_path / path).write_text(HEAD)
+    if path == "pipe":
+        os.mkfifo(tmp_path / path)
     with pytest.raises(ImportFailed, match=said):
         await import_obd(memory_bus, tmp_path / path)
