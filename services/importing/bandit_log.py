@@ -80,7 +80,7 @@ def _items(path: Path) -> dict[int, Features]:
     items: dict[int, Features] = {}
     for line, row in _rows(path, ("item_id",)):
         try:
-            items[_number(row, "item_id", int)] = _item_features(row)
+            items[_number(row, "item_id", _whole)] = _item_features(row)
         except ValueError as error:
             raise ImportFailed(f"{path}, line {line}: {error}") from None
     return items
@@ -145,7 +145,7 @@ def person_of(row: dict[str, str]) -> str:
 
 
 def _decision(policy: str, row: dict[str, str], items: dict[int, Features], candidates: list[str]) -> TipScored:
-    item = _number(row, "item_id", int)
+    item = _number(row, "item_id", _whole)
     if item not in items:
         raise ValueError(f"item {item} is not in the item context")
     affinities = {
@@ -154,7 +154,7 @@ def _decision(policy: str, row: dict[str, str], items: dict[int, Features], cand
         if name.startswith(AFFINITY) and text and (value := _number(row, name, float)) != 0.0
     }
     return TipScored(
-        decision_id=f"obd-{policy}-{_number(row, '', int)}",
+        decision_id=f"obd-{policy}-{_number(row, '', _whole)}",
         user_id=person_of(row),
         policy=policy,
         feature_set=FEATURE_SET,
@@ -182,8 +182,16 @@ def _number(row: dict[str, str], column: str, kind: Callable[[str], N]) -> N:
     try:
         return kind(row[column])
     except ValueError:
-        wanted = "a whole number" if kind is int else "a number"
+        wanted = "a whole number" if kind is _whole else "a number"
         raise ValueError(f"{column or 'the row number'} is {row[column]!r:.100}, {wanted} is needed") from None
+
+
+def _whole(text: str) -> int:
+    """A number that names a row or an item: 1_7, +17 and 017 would each pass for the true 17."""
+    number = int(text)
+    if number < 0 or str(number) != text:
+        raise ValueError
+    return number
 
 
 def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -195,6 +203,9 @@ def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, 
             if absent:
                 raise ImportFailed(f"{path}: is no file of the Open Bandit Dataset, it lacks {', '.join(absent)}")
             for row in rows:
+                # What is beyond the head line the reader puts under None.
+                if None in row:
+                    raise ImportFailed(f"{path}, line {rows.line_num}: has more fields than the head line")
                 yield rows.line_num, row
         except (UnicodeDecodeError, csv.Error) as error:
             raise ImportFailed(f"{path}, after line {rows.line_num}: {error}") from None

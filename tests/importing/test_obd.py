@@ -128,6 +128,12 @@ def test_the_rows_of_the_sample_arrive_as_they_stand_in_the_file() -> None:
         (f"{HEAD}\n{ROW.replace(',1,3,1,', ',x,3,1,')}\n", "line 2: item_id is .x., a whole number"),
         (f"{HEAD}\n{ROW.replace('0.25', 'much')}\n", "line 2: propensity_score is .much., a number"),
         (f"{HEAD}\n7,2019\n", "line 2: "),
+        (f"{HEAD}\n{ROW},e\n", "men.csv, line 2: has more fields than the head line"),
+        *(
+            (f"{HEAD}\n{ROW.replace('7,', f'{row},', 1)}\n", "line 2: the row number is .*, a whole number")
+            for row in ("1_7", "-7", "+7", " 7", "07", "\u0667", "7.0")
+        ),
+        (f"{HEAD}\n{ROW.replace(',1,3,1,', ',0_1,3,1,')}\n", "line 2: item_id is '0_1', a whole number"),
     ],
 )
 async def test_a_file_that_makes_no_sense_is_refused_with_its_line(
@@ -142,7 +148,9 @@ async def test_a_file_that_makes_no_sense_is_refused_with_its_line(
     ("items", "said"),
     [
         (ITEMS.replace("0,-0.5", "zero,-0.5"), "line 2: item_id is 'zero', a whole number"),
+        (ITEMS.replace("1,0.25", "-1,0.25"), "line 3: item_id is '-1', a whole number"),
         (ITEMS.replace("1,0.25", "1,much"), "line 3: item_feature_0 is 'much', a number"),
+        (ITEMS.replace("yy", "yy,zz"), "line 3: has more fields than the head line"),
     ],
 )
 async def test_an_item_context_that_makes_no_sense_is_refused_with_its_line(
