@@ -116,11 +116,18 @@ def same_site(headers: Headers, *, by_cookie: bool) -> None:
     if site is not None:
         same = site in OWN_SITE
     elif origin is not None:
-        same = urlsplit(origin).netloc == headers.get("host")
+        same = _is_of(origin, headers.get("host"))
     else:
         same = not by_cookie
     if not same:
         raise Problem(403, "Another site's request", "changes must come from this site itself")
+
+
+def _is_of(origin: str, host: str | None) -> bool:
+    try:
+        return urlsplit(origin).netloc == host
+    except ValueError:
+        return False
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, problem: Problem) -> None:

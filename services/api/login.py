@@ -85,9 +85,9 @@ async def post_logout(request: Request) -> Response:
 
 def _inside(target: str) -> str:
     """A page of this site, whatever a link asked for."""
-    parts = urlsplit(target)
-    inside = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.netloc
-    return target if inside and target.isprintable() and parts.path != LOGIN else HOME_PAGE
+    inside = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    # Only now: a host that is none, which urlsplit raises for, cannot follow a single slash.
+    return target if inside and urlsplit(target).path != LOGIN else HOME_PAGE
 
 
 def _form(target: str, name: str = "", complaint: str = "", status: int = 200) -> Response:

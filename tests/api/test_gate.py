@@ -91,6 +91,21 @@ async def test_a_browser_on_another_site_cannot_change_anything(door: Door) -> N
         assert answer.status_code == status
 
 
+async def test_an_origin_that_is_no_address_is_another_site(door: Door) -> None:
+    for client, path in ((door.stranger, "/login"), (door.admin, "/api/admin/users/ada/reset")):
+        answer = await client.post(path, headers={"Origin": "http://["})
+        assert answer.status_code == 403, answer.text
+
+
+@pytest.mark.parametrize("target", ["//[", "//[::1", "http://[", "/admin/models//["])
+async def test_login_leads_home_where_next_is_no_page_of_this_site(door: Door, target: str) -> None:
+    where = target if target.startswith("/admin") else "/admin"
+    answer = await door.stranger.post("/login", data={"name": "admin", "password": PASSWORD, "next": target})
+    assert (answer.status_code, answer.headers["location"]) == (303, where)
+    answer = await door.stranger.get("/login", params={"next": target})
+    assert (answer.status_code, answer.headers["location"]) == (303, where)
+
+
 async def test_open_routes_need_no_key_and_an_unknown_one_is_a_problem_document(door: Door) -> None:
     for path in ("/login", "/docs", "/openapi.json"):
         assert (await door.stranger.get(path)).status_code == 200
