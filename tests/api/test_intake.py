@@ -215,3 +215,19 @@ async def test_while_the_bus_is_away_nothing_is_accepted_and_a_retry_counts_once
         again = [await door.caller.post("/v1/feedback", json=FEEDBACK | {"event_id": event_id}) for _ in range(2)]
     assert {one.json()["seq"] for one in again} == {before + 1}
     assert (await bus.info()).last_seq == before + 1
+
+
+async def test_what_a_sealed_stream_will_not_take_is_answered_with_the_servers_words(
+    door: Door, bus: JetStreamBus
+) -> None:
+    config = (await bus._link.api("STREAM.INFO.TIPS"))["config"]
+    await bus._link.api("STREAM.UPDATE.TIPS", {**config, "sealed": True})
+    for client, path, body in (
+        (door.caller, "/v1/feedback", FEEDBACK),
+        (door.caller, "/v1/signals", SIGNAL),
+        (door.admin, "/api/admin/users/ada/reset", {}),
+    ):
+        answer = await client.post(path, json=body)
+        assert answer.status_code == 503, answer.text
+        assert "sealed" in answer.json()["detail"]
+        assert int(answer.headers["retry-after"]) > 0
