@@ -20,6 +20,7 @@ from contracts.envelope import Message
 from contracts.events.person import FeedbackReceived, TipScored
 from contracts.subjects import build
 from contracts.times import parse_time
+from services.importing.dead_letters import fault
 from services.importing.errors import ImportFailed
 from services.importing.files import check_file, opened
 
@@ -86,29 +87,40 @@ def _items(path: Path) -> dict[int, Features]:
     return items
 
 
-def read_obd(log: Log) -> Iterator[Message]:
-    """The messages of a log in its order: each decision, directly followed by its click if there is one."""
+def read_obd(log: Log, *, now_us: int) -> Iterator[Message]:
+    """The messages of a log in its order: each decision, directly followed by its click if there is one.
+
+    `now_us` bounds the times it may claim. Raises ImportFailed at the first row that would not count.
+    """
     items = read_items(log.path)
     candidates = [item_tip(item) for item in sorted(items)]
     needed = ("", "timestamp", "item_id", "position", "click", "propensity_score", *USER_FEATURES)
     for line, row in _rows(log.path, needed):
         try:
-            decision = _decision(log.policy, row, items, candidates)
-            yield encode(decision, event_id=decision.decision_id, source=SOURCE)
-            if row["click"] not in ("0", "1"):
-                raise ValueError(f"click is {row['click']!r}, 0 or 1 is needed")
-            if row["click"] == "1":
-                click = FeedbackReceived(
-                    user_id=decision.user_id,
-                    action="helpful",
-                    decision_id=decision.decision_id,
-                    occurred_at=decision.occurred_at,
-                )
-                yield encode(click, event_id=f"{decision.decision_id}-click", source=SOURCE)
+            messages = _messages(_decision(log.policy, row, items, candidates), row["click"])
+            for message in messages:
+                if (why := fault(message, now_us)) is not None:
+                    raise ValueError(why)
         except ValidationError as error:
             raise ImportFailed(f"{log.path}, line {line}: {describe(error)}") from None
         except ValueError as error:
             raise ImportFailed(f"{log.path}, line {line}: {error}") from None
+        yield from messages
+
+
+def _messages(decision: TipScored, clicked: str) -> list[Message]:
+    messages = [encode(decision, event_id=decision.decision_id, source=SOURCE)]
+    if clicked not in ("0", "1"):
+        raise ValueError(f"click is {clicked!r}, 0 or 1 is needed")
+    if clicked == "1":
+        click = FeedbackReceived(
+            user_id=decision.user_id,
+            action="helpful",
+            decision_id=decision.decision_id,
+            occurred_at=decision.occurred_at,
+        )
+        messages.append(encode(click, event_id=f"{decision.decision_id}-click", source=SOURCE))
+    return messages
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,19 +15,17 @@ from typing import Any
 import orjson
 
 from contracts import headers
-from contracts.codec import Decoder, as_recorded
-from contracts.envelope import Malformed, Message
+from contracts.envelope import Message
 from contracts.events.base import Event
 from contracts.events.registry import BY_TYPE, types_on
 from contracts.headers import to_header
-from contracts.signing import NO_TRUST
 from contracts.subjects import BadId, BadSubject, build
+from services.importing.dead_letters import fault
 from services.importing.files import opened
 
 SOURCE = "/tipstream/import/jsonl"
 TEXTS = ("id", "source", "type", "subject", "time", "specversion", "datacontenttype", "traceparent")
 _PLACE = re.compile(r"\{(\w+)\}")
-_DECODER = Decoder("", NO_TRUST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +72,8 @@ def _message(text: bytes, now_us: int) -> Message:
     if kind is not None and kind.SIGNED:
         raise _Refused(f"{kind.TYPE} must be signed by this installation; use the admin routes for it")
     message = Message(subject, _headers(line, text), orjson.dumps(data))
-    checked = _DECODER.decode(as_recorded(message, 1, now_us * 1000))
-    if isinstance(checked, Malformed):
-        raise _Refused(f"{checked.reason}: {checked.detail}")
+    if (why := fault(message, now_us)) is not None:
+        raise _Refused(why)
     return message
 
 

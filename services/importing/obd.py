@@ -5,6 +5,7 @@ from pathlib import Path
 from services.importing.arrival import Arrivals, Bus, Watcher
 from services.importing.bandit_log import logs, read_obd, survey
 from services.importing.report import ImportReport, carry
+from services.publishing import now_us
 
 BUILT_IN = Path(__file__).with_name("data") / "obd"
 """The sample that is part of the project, with its citation beside it."""
@@ -19,5 +20,6 @@ async def import_obd(bus: Bus, path: Path, *, progress: Watcher | None = None) -
     found = logs(path)
     surveys = [survey(log) for log in found]
     arrivals = await Arrivals.on(bus, (subject for one in surveys for subject in one.subjects))
-    messages = (message for log in found for message in read_obd(log))
+    now = now_us()
+    messages = (message for log in found for message in read_obd(log, now_us=now))
     return await carry(arrivals, messages, sum(one.messages for one in surveys), progress)

@@ -19,6 +19,7 @@ from services.importing.obd import BUILT_IN, import_obd
 from tests.importing.conftest import Fold
 from tests.waiting import ManualClock
 
+NOW = parse_time("2026-01-01T00:00:00Z")
 HEAD = ",timestamp,item_id,position,click,propensity_score,user_feature_0,user_feature_1,user_feature_2,user_feature_3"
 ROW = "7,2019-11-24 00:03:13.442536+00:00,1,3,1,0.25,a,b,c,d"
 ITEMS = "item_id,item_feature_0,item_feature_1\n0,-0.5,xx\n1,0.25,yy\n"
@@ -106,14 +107,18 @@ def test_packed_and_plain_files_and_single_files_give_the_same_bytes(tmp_path: P
     shutil.copy(BUILT_IN / "item_context_men.csv", tmp_path)
     [from_folder] = logs(tmp_path)
     [from_file] = logs(plain)
-    assert list(read_obd(from_folder)) == list(read_obd(from_file)) == list(read_obd(log))
+    assert (
+        list(read_obd(from_folder, now_us=NOW))
+        == list(read_obd(from_file, now_us=NOW))
+        == list(read_obd(log, now_us=NOW))
+    )
 
 
 def test_the_rows_of_the_sample_arrive_as_they_stand_in_the_file() -> None:
     for log in logs(BUILT_IN):
         with gzip.open(log.path, "rt", newline="") as text:
             rows = list(csv.DictReader(text))
-        decisions = [message for message in read_obd(log) if message.subject.startswith("tips.scored.")]
+        decisions = [message for message in read_obd(log, now_us=NOW) if message.subject.startswith("tips.scored.")]
         assert [message.headers["ce-id"] for message in decisions] == [f"obd-{log.policy}-{row['']}" for row in rows]
 
 
@@ -128,6 +133,8 @@ def test_the_rows_of_the_sample_arrive_as_they_stand_in_the_file() -> None:
         (f"{HEAD}\n{ROW.replace(',1,3,1,', ',x,3,1,')}\n", "line 2: item_id is .x., a whole number"),
         (f"{HEAD}\n{ROW.replace('0.25', 'much')}\n", "line 2: propensity_score is .much., a number"),
         (f"{HEAD}\n7,2019\n", "line 2: "),
+        (f"{HEAD}\n{ROW.replace('2019-11', '2101-11')}\n", "men.csv, line 2: time_out_of_range: 2101"),
+        (f"{HEAD}\n{ROW.replace(',a,b,c,d', 4 * f',{100_000 * chr(97)}')}\n", "men.csv, line 2: too_large: "),
         (f"{HEAD}\n{ROW},e\n", "men.csv, line 2: has more fields than the head line"),
         *(
             (f"{HEAD}\n{ROW.replace('7,', f'{row},', 1)}\n", "line 2: the row number is .*, a whole number")
