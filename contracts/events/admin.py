@@ -251,13 +251,15 @@ class ModelWithdrawn(SignedEvent):
 class ModelPromoted(PriorEvent):
     """A model's prior joins every score from now on: A = a0 + S, b = b0 + c; `a0` is d x d, `b0` has length d.
 
-    `rolled_back` names the version that a roll-back leaves; a promotion has none.
+    `rolled_back` names the version that a roll-back leaves; a promotion has none. `no_model` says that lambda counts
+    again, and `a0` and `b0` do not; a roll-back to `neutral` from before there was this field scores from them.
     """
 
     TYPE: ClassVar[str] = "tipstream.model.promoted"
     SUBJECT: ClassVar[str] = "tips.admin.model.promoted.{model_version}"
 
     rolled_back: Id | None = None
+    no_model: Literal[True] | None = None
 
 
 class DeadLetterSkipped(SignedEvent):

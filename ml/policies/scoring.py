@@ -65,7 +65,7 @@ class TipRows:
 def believe(sums: Sums | None, params: PolicyParams, model: Model | None, d: int) -> Posterior:
     """The posterior of a person's sums (None: no pull yet) under a model's prior, or lambda's. Raises SumsError."""
     known = sums or Sums.empty(d)
-    prior = None if model is None else Prior(np.array(model.a0), np.array(model.b0))
+    prior = None if model is None or not model.counts else Prior(np.array(model.a0), np.array(model.b0))
     return posterior(known.s, known.c, lam=params.lam, prior=prior)
 
 

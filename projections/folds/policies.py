@@ -36,13 +36,17 @@ class Policy:
 
 @dataclass(slots=True)
 class Model:
-    """A prior, promoted or in shadow: A = a0 + S, b = b0 + c for decisions of its feature set."""
+    """A prior, promoted or in shadow: A = a0 + S, b = b0 + c for decisions of its feature set.
+
+    One that does not count only has its name: A = lambda I + S, b = c.
+    """
 
     model_version: str
     feature_set: str
     a0: list[list[float]]
     b0: list[float]
     seq: int
+    counts: bool = True
 
 
 @dataclass(slots=True)
@@ -86,7 +90,7 @@ def fold_policies(state: PoliciesState, step: Step) -> Iterable[Change]:
     elif isinstance(event, PolicyDisabled):
         yield _stand(state, step, event.policy, "disabled", 0.0, {})
     elif isinstance(event, ModelPromoted):
-        state.models.append(_model(event, step.seq))
+        state.models.append(_model(event, step.seq, counts=not event.no_model))
         _end_shadow(state, event)
     elif isinstance(event, ModelShadowed):
         state.shadowed[event.feature_set] = _model(event, step.seq)
@@ -94,8 +98,8 @@ def fold_policies(state: PoliciesState, step: Step) -> Iterable[Change]:
         _end_shadow(state, event)
 
 
-def _model(event: PriorEvent, seq: int) -> Model:
-    return Model(event.model_version, event.feature_set, event.a0, event.b0, seq)
+def _model(event: PriorEvent, seq: int, *, counts: bool = True) -> Model:
+    return Model(event.model_version, event.feature_set, event.a0, event.b0, seq, counts)
 
 
 def _end_shadow(state: PoliciesState, event: ModelPromoted | ModelWithdrawn) -> None:

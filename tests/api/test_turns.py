@@ -53,6 +53,17 @@ async def test_who_promotes_the_version_before_again_does_not_roll_back(
     assert said == ["tour/2", "tour/1", "neutral"]
 
 
+async def test_only_the_last_roll_back_says_that_no_model_is_left(
+    admin: httpx.AsyncClient, door: Door, folding: Projector
+) -> None:
+    await promoted(door, folding, "tour/1", "tour/2")
+    for _ in range(2):
+        assert (await admin.post("/api/admin/models/rollback", json={})).status_code == 202
+    await folding.wait_for((await door.app.state.parts.link.bus.info()).last_seq)
+    models = folding.state.policies.models
+    assert [(model.model_version, model.counts) for model in models[-2:]] == [("tour/1", True), ("neutral", False)]
+
+
 async def test_of_two_who_stop_an_experiment_one_is_told_that_it_is_stopped(admin: httpx.AsyncClient) -> None:
     await admin.post("/api/admin/policies", json={"policy": "greedy", "action": "shadow"})
     arms = [{"policy": policy, "weight": 1.0} for policy in ("linucb", "greedy")]

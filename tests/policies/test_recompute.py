@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import pytest
@@ -157,6 +157,23 @@ def test_a_promoted_model_counts_from_its_promotion_on(desk: Desk) -> None:
     after = desk.decide("after")
     assert (before.model_version, after.model_version) == ("none", "m1")
     assert before.mean != after.mean
+    assert [desk.check(one) for one in (before, after)] == [Finding("identical")] * 2
+
+
+@pytest.mark.parametrize("no_model", [True, None])
+def test_lambda_counts_again_once_no_model_is_left_but_not_where_a_log_has_its_old_neutral_prior(
+    desk: Desk, no_model: Literal[True] | None
+) -> None:
+    desk.log.admin(PolicyPromoted(policy="linucb", params={"lambda": 5.0}))
+    desk.learn()
+    before = desk.decide("before")
+    d = len(before.x)
+    a0, b0 = [[float(row == column) for column in range(d)] for row in range(d)], [0.0] * d
+    desk.log.admin(ModelPromoted(model_version="m1", feature_set=CURRENT, a0=a0, b0=b0))
+    desk.log.admin(ModelPromoted(model_version="neutral", feature_set=CURRENT, a0=a0, b0=b0, no_model=no_model))
+    after = desk.decide("after")
+    assert after.model_version == "neutral"
+    assert (after.bonus == before.bonus) == bool(no_model)
     assert [desk.check(one) for one in (before, after)] == [Finding("identical")] * 2
 
 

@@ -26,7 +26,7 @@ router = APIRouter(prefix="/models")
 
 MOST = 10_000
 NEUTRAL = "neutral"
-"""The version that stands for no model: A0 = I, b0 = 0, as it was before the first promotion."""
+"""The version that stands for no model, as it was before the first promotion; A0 = I and b0 = 0 only fill its event."""
 
 
 class PromotionOrder(Part):
@@ -143,6 +143,7 @@ def previous(stack: Sequence[Mapping[str, Any]], feature_set: str, reason: str |
         feature_set=feature_set,
         reason=reason,
         rolled_back=stack[-1]["model_version"],
+        no_model=True if body is neutral else None,
     )
 
 
