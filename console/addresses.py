@@ -4,12 +4,25 @@ from typing import Any
 from urllib.parse import urlencode
 
 from nicegui import ui
+from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 
 def url(path: str, **values: Any) -> str:
     """A path with the values that are set; None, False and empty ones are left out."""
     kept = {name: _text(value) for name, value in values.items() if value not in (None, "", False)}
     return path + (f"?{urlencode(kept)}" if kept else "")
+
+
+def otherwise(default: Any) -> WrapValidator:
+    """Take a query parameter that cannot be read as `default`, as if it were not there: addresses are typed by hand."""
+
+    def read(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            return default
+
+    return WrapValidator(read)
 
 
 def user_url(user_id: str) -> str:

@@ -5,11 +5,12 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Request
 from nicegui import run, ui
 
+from console.addresses import otherwise
 from console.components.notice import notice
 from console.theme import FAVICON, NEXT, THEME_COOKIE, dark_of
 from contracts.errors import TipstreamError
@@ -73,13 +74,20 @@ ENTRIES: list[Entry] = []
 def page(
     path: str, *, title: str, group: str = "", icon: str = "circle", order: int = 0, permission: Permission = "view"
 ) -> Callable[[Build], Build]:
-    """Make `build(visit, **query parameters)` the page at `path`, in the frame and in the navigation."""
+    """Make `build(visit, **query parameters)` the page at `path`, in the frame and in the navigation.
+
+    A parameter that is not of its type or out of its bounds has its default.
+    """
     entry = Entry(path, title, group, icon, order, permission)
     ENTRIES.append(entry)
 
     def decorate(build: Build) -> Build:
         signature = inspect.signature(build, eval_str=True)
-        parameters = [parameter for parameter in signature.parameters.values() if parameter.name != "visit"]
+        parameters = [
+            parameter.replace(annotation=Annotated[parameter.annotation, otherwise(parameter.default)])
+            for parameter in signature.parameters.values()
+            if parameter.name != "visit"
+        ]
 
         @functools.wraps(build)
         async def show(request: Request, **values: Any) -> None:

@@ -59,8 +59,10 @@ class WindowBar:
         return Window.of(days=values.get("days") or None)
 
     def _days(self) -> int | None:
+        """The choice that the address stands for; any other number of days may stand there too."""
         values = self._address.values
-        return None if values.get("since") or values.get("until") else values.get("days")
+        days = None if values.get("since") or values.get("until") else values.get("days")
+        return days if days in CHOICES else None
 
     def _date(self, label: str, name: str) -> ui.input:
         with ui.element("div").classes("field"):

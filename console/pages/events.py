@@ -13,6 +13,7 @@ from console.components.notice import empty, notice
 from console.components.panel import icon_button
 from console.components.tail import Tail
 from console.frame import Visit, page
+from contracts.events.base import Position
 from services.api.admin.events import EventDetail, event, json_lines, wanted_by
 from services.api.sightings import Wanted
 from services.problems import Problem
@@ -22,7 +23,7 @@ AREAS = ("feedback", "signal", "scored", "shadow", "catalog", "admin")
 
 
 @page("/admin/events", title="Events", group="Live", icon="bolt", order=1)
-async def events(visit: Visit, subject: str = "", user: str = "", seq: int | None = None) -> None:
+async def events(visit: Visit, subject: str = "", user: str = "", seq: Position | None = None) -> None:
     """`subject` is a pattern with NATS wildcards, `seq` the event that is opened."""
     board = Board(visit, Address("/admin/events", subject=subject, user=user, seq=seq))
     board.watch()

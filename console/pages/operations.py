@@ -9,6 +9,7 @@ from console.operations.policies import Policies
 from console.operations.replay_form import ReplayForm
 from console.operations.replays import Replays
 from console.operations.versions import VersionList
+from contracts.events.base import Position
 
 
 @page("/admin/ops", title="Operations", group="System", icon="replay", order=1)
@@ -19,7 +20,7 @@ async def operations(
     type: str = "",
     text: str = "",
     statements: bool = False,
-    before: int | None = None,
+    before: Position | None = None,
 ) -> None:
     """`replay` is the one that is opened; the others filter the history of admin actions."""
     address = Address(

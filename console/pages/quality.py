@@ -19,6 +19,7 @@ from console.components.table import Column, Row, Table, csv_button
 from console.components.window import WindowBar
 from console.frame import Visit, page
 from console.moments import count, moment, percent
+from contracts.events.base import Position
 from projections.reports.drift import MODERATE, MOST, SIGNIFICANT
 from services.api.admin.cards import training_window
 from services.api.admin.commands import folded
@@ -82,7 +83,7 @@ async def quality(
     until: str = "",
     against: str = "",
     reason: str = "",
-    letter: int | None = None,
+    letter: Position | None = None,
 ) -> None:
     """A window for the charts, and what drift is told against; dead letters by reason, one of them opened."""
     address = Address(

@@ -5,12 +5,13 @@ from html import escape
 from importlib.resources import files
 from string import Template
 from time import time
+from typing import Annotated
 
 from fastapi import Request
 from nicegui import run, ui
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console.addresses import url
+from console.addresses import otherwise, url
 from console.components.notice import empty, heading
 from console.frame import tell
 from console.theme import FAVICON, THEME_COOKIE, dark_of
@@ -36,7 +37,9 @@ NO_COOKIES = (
 
 
 @ui.page(PATH, title="Your tip · Tipstream")
-async def tips(request: Request, link: str = "", user: str = "", again: bool = False) -> Response | None:
+async def tips(
+    request: Request, link: str = "", user: str = "", again: Annotated[bool, otherwise(False)] = False
+) -> Response | None:
     """The tip of whoever the cookie names; a link, or in the demo the first visit, sets it."""
     parts: Parts = request.app.state.api.state.parts
     demo = parts.settings.demo == "on"

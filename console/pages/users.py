@@ -13,6 +13,7 @@ from console.components.table import Column, Table
 from console.frame import Visit, page
 from console.moments import count, moment
 from console.people.person import show_person
+from contracts.events.base import Count
 from contracts.subjects import MAX_ID_CHARS
 from services.api.admin.users import users
 
@@ -28,12 +29,12 @@ COLUMNS = (
 
 
 @page("/admin/users", title="Users", group="Data", icon="group", order=1)
-async def users_page(visit: Visit, user: str = "", search: str = "", offset: int = 0) -> None:
+async def users_page(visit: Visit, user: str = "", search: str = "", offset: Count = 0) -> None:
     """With `user` the page of that person, else people by `search`, `offset` of them passed over."""
     if user:
         await show_person(visit, user)
     else:
-        _People(visit, Address("/admin/users", search=search, offset=max(offset, 0)))
+        _People(visit, Address("/admin/users", search=search, offset=offset))
 
 
 class _People:

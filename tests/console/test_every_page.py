@@ -6,8 +6,29 @@ from playwright.sync_api import expect
 from console.app import PAGES
 from console.frame import ENTRIES, Entry
 from tests.console.visitors import Visitor
+from tests.system.running import RunningSystem
 
 assert PAGES
+
+ABSURD = "99999999999999999999"
+NUMBERS = (
+    "/admin/events?seq", "/admin/users?offset", "/admin/ops?before", "/admin/quality?letter", "/admin/quality?days",
+    "/admin/rewards?days", "/admin/experiments?days", "/admin/evaluation?days", "/admin/evaluation?young",
+    "/admin/ops?statements", "/?again",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ["abc", "", "-1", ABSURD])
+def test_a_number_in_an_address_that_is_none_is_left_out(console: RunningSystem, value: str) -> None:
+    for address in NUMBERS:
+        answer = console.admin.get(f"{address}={value}", follow_redirects=True)
+        said = f"{address}={value}: {answer.text[:300]}"
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8"), said
+
+
+def test_a_page_of_an_absurd_number_is_the_first(admin: Visitor) -> None:
+    page = admin.open(f"/admin/users?offset={ABSURD}")
+    expect(page.get_by_role("cell", name="demo-").first).to_be_visible()
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.title)
