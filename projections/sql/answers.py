@@ -16,6 +16,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
+from duckdb.sqltypes import DuckDBPyType
 
 from projections.sql.guard import bracketed
 from projections.sql.records import File, Form, Result
@@ -25,6 +26,10 @@ _EXACT = 2**53
 # What Parquet has no type for, or pyarrow no way to write.
 _TEXT_IN_PARQUET = re.compile(r"INTERVAL|UNION\(|TIME WITH TIME ZONE|BIT|BIGNUM|VARIANT|GEOMETRY")
 _FIXED_LIST = re.compile(r"\[\d+\]")
+_NESTED = re.compile(r"\]$|^STRUCT\(")
+_TIME = re.compile("DATE|TIME|INTERVAL")
+_STAMPS = frozenset({"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"})
+_TIMES = frozenset({"DATE", "TIME", "TIME_NS", "TIME WITH TIME ZONE", "INTERVAL"})
 
 
 def fetch(cursor: duckdb.DuckDBPyConnection, body: str, *, rows: int, size: int, heed: Callable[[], None]) -> Result:
@@ -149,20 +154,54 @@ def _told_apart(names: list[str]) -> Iterator[str]:
 
 
 def _shown(position: int, kind: str) -> str:
-    # As text, times keep what Python's types lose (infinity, nanoseconds, months), and none needs a zone database.
-    if kind == "TIMESTAMP WITH TIME ZONE":
-        return f"regexp_replace(replace(#{position}::VARCHAR, ' ', 'T'), '[+]00$', 'Z')"
-    if kind.startswith("TIMESTAMP"):
-        return f"replace(#{position}::VARCHAR, ' ', 'T')"
-    if "WITH TIME ZONE" in kind or kind == "INTERVAL" or kind.startswith(("DATE", "TIME")):
-        return f"#{position}::VARCHAR"
-    return f"#{position}"
+    return _as_text(f"#{position}", _type_of(kind) if _NESTED.search(kind) and _TIME.search(kind) else kind)
+
+
+def _type_of(kind: str) -> DuckDBPyType | str:
+    try:
+        return DuckDBPyType(kind)
+    except duckdb.Error:
+        # DuckDB does not read its own word for a struct without names.
+        return kind
+
+
+def _as_text(value: str, kind: object, depth: int = 0) -> str:
+    """The value with its times as text, those in lists and structs too.
+
+    As text, times keep what Python's types lose (infinity, nanoseconds, months), and none needs a zone database.
+    """
+    name, inner = str(kind), f"v{depth}"
+    if not _TIME.search(name):
+        return value
+    if isinstance(kind, DuckDBPyType) and kind.id in ("list", "array"):
+        return f"list_transform({value}, lambda {inner}: {_as_text(inner, kind.children[0][1], depth + 1)})"
+    if isinstance(kind, DuckDBPyType) and kind.id == "struct":
+        fields = ", ".join(
+            f"{_quoted(field)} := {_as_text(f'struct_extract({inner}, {_literal(field)})', child, depth + 1)}"
+            for field, child in kind.children
+        )
+        # The lambda names the value, which is told once however many fields it has.
+        packed = f"CASE WHEN {inner} IS NOT NULL THEN struct_pack({fields}) END"
+        return f"list_transform([{value}], lambda {inner}: {packed})[1]"
+    if name == "TIMESTAMP WITH TIME ZONE":
+        return f"regexp_replace(replace({value}::VARCHAR, ' ', 'T'), '[+]00$', 'Z')"
+    if name in _STAMPS:
+        return f"replace({value}::VARCHAR, ' ', 'T')"
+    return f"{value}::VARCHAR" if name in _TIMES else value
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def jsonable(value: object) -> object:
     """`value` as JSON can hold it without loss: what a double cannot hold exactly becomes a string.
 
-    Blobs become base64, times inside lists RFC 3339, maps lists of pairs unless their keys are strings.
+    Blobs become base64, times inside maps RFC 3339, maps lists of pairs unless their keys are strings.
     """
     match value:
         case None | bool() | str():
