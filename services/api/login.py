@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict, deque
+from contextlib import suppress
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -35,10 +36,18 @@ class Failures:
             times.popleft()
         return len(times) >= MOST_FAILURES
 
-    def add(self, name: str) -> None:
+    def add(self, name: str) -> float:
+        """Count one; what is answered takes it back."""
         if len(self._times) >= MOST_NAMES:
             self._times.clear()
-        self._times[name].append(monotonic())
+        moment = monotonic()
+        self._times[name].append(moment)
+        return moment
+
+    def take_back(self, name: str, moment: float) -> None:
+        """The password was right after all."""
+        with suppress(ValueError):
+            self._times[name].remove(moment)
 
 
 @router.get(LOGIN)
@@ -59,10 +68,12 @@ async def post_login(request: Request) -> Response:
     if failures.too_many(name):
         return _form(target, name, "Too many wrong passwords; wait a minute and try again.", 429)
     accounts: Accounts = request.app.state.accounts
+    # Counted before it is known: attempts that are made at once would all find the limit not yet reached.
+    counted = failures.add(name)
     token = await asyncio.to_thread(accounts.log_in, name, fields.get("password", ""))
     if token is None:
-        failures.add(name)
         return _form(target, name, "Name or password is wrong.", 401)
+    failures.take_back(name, counted)
     answer = RedirectResponse(_inside(target), 303)
     answer.set_cookie(
         SESSION_COOKIE, request.app.state.tickets.issue(SESSION, token), max_age=SESSION_COOKIE_S,

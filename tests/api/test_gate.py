@@ -1,5 +1,6 @@
 """Who gets in where: every route is walked, without a key, with a wrong one, and with one that is not enough."""
 
+import asyncio
 import base64
 from collections.abc import Iterator
 
@@ -104,6 +105,18 @@ async def test_login_leads_home_where_next_is_no_page_of_this_site(door: Door, t
     assert (answer.status_code, answer.headers["location"]) == (303, where)
     answer = await door.stranger.get("/login", params={"next": target})
     assert (answer.status_code, answer.headers["location"]) == (303, where)
+
+
+async def test_ten_wrong_passwords_a_minute_are_the_most_at_once_too(door: Door) -> None:
+    async def log_in(name: str, password: str) -> int:
+        return (await door.stranger.post("/login", data={"name": name, "password": password})).status_code
+
+    for _ in range(12):
+        assert await log_in("admin", PASSWORD) == 303
+    said = await asyncio.gather(*(log_in("admin", f"guess {number}") for number in range(30)))
+    assert sorted(said) == [401] * 10 + [429] * 20
+    assert await log_in("admin", PASSWORD) == 429
+    assert await log_in("somebody", "else") == 401
 
 
 async def test_open_routes_need_no_key_and_an_unknown_one_is_a_problem_document(door: Door) -> None:
