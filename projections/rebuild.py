@@ -22,6 +22,7 @@ from contracts.subjects import person_filters
 from contracts.times import SECOND_US
 from projections.beside import TELL_S, Progress, fold_beside, switch
 from projections.continuity import continuity
+from projections.control import subject_of
 from projections.eraser import Eraser
 from projections.folds.digest import combined
 from projections.folds.projection import State, fold
@@ -33,6 +34,7 @@ from services.process import run_on_bus, until_one_ends
 from services.publishing import EventPublisher
 from services.settings import Settings
 
+PROCESS = "replayer"
 REQUESTS = "tips.admin.replay.>"
 SOURCE = "/tipstream/replayer"
 
@@ -189,9 +191,10 @@ class Replay:
         last = await self._bus.get(upto)
         if last is not None and last.seq > state.seq:
             rows.take(fold(state, decoder.decode(last))[1])
+        digests = await asyncio.to_thread(rows.digests, user_id)
         # Tables that are not about people have none of one person.
         kept = tables_in(projection)
-        return {name: digest for name, digest in rows.digests(user_id).items() if name in kept}
+        return {name: digest for name, digest in digests.items() if name in kept}
 
 
 def _note(bound: int | None, live: Word, *, equal: bool, full: bool) -> str:
@@ -213,10 +216,16 @@ class Replayer:
         self._settings = settings
         self._publisher = EventPublisher(bus, load_signer(settings), source=SOURCE)
         self._working = asyncio.Lock()
+        self._replay_id: str | None = None
+
+    async def answer(self, _: bytes) -> bytes:
+        """What it is at, whatever it is asked: the replay that is being carried out."""
+        return orjson.dumps({"replay_id": self._replay_id, "last_error": None})
 
     async def run(self) -> None:
         """For ever: first what was left undone, then what comes; erasures beside it."""
         decoder = await ensure_stream(self._bus, self._settings)
+        await self._bus.respond(subject_of(PROCESS), self.answer)
         eraser = Eraser(self._bus, self._settings, self._publisher, self._working)
         await until_one_ends(self._replay(decoder), eraser.run(decoder))
 
@@ -248,7 +257,9 @@ class Replayer:
 
     async def _carry_out(self, request: ReplayRequested, actor: str) -> None:
         async with self._working:
+            self._replay_id = request.replay_id
             completed = await Replay(self._bus, self._settings, request).run()
+            self._replay_id = None
         await self._publisher.publish_signed(completed, actor=actor, event_id=f"{request.replay_id}-completed")
         report = {"phase": "completed", "completed": completed.model_dump(mode="json")}
         await self._bus.tell(progress_subject(request.replay_id), orjson.dumps(report))

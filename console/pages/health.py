@@ -21,7 +21,7 @@ PERIOD_S = 2.0
 NAMES = {
     "api": "API", "stream": "Stream (NATS)", "scorer": "Scorer", "projector": "Projector (SQLite)",
     "analytics": "Analytics (DuckDB)", "query": "Query (DuckDB, locked)", "outbox": "Outbox", "mlflow": "MLflow",
-    "shadow": "Shadows",
+    "replayer": "Replayer", "shadow": "Shadows",
 }  # fmt: skip
 TONES: dict[str, Tone] = {"up": "good", "starting": "accent", "behind": "warn", "down": "bad"}
 FOLDING = ("scorer", "projector", "analytics", "query")

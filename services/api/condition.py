@@ -27,7 +27,9 @@ PROJECTIONS = {"projector": "sqlite", "analytics": "analytics", "query": "query"
 """The processes that own a projection beside the scorer, with the projection's name."""
 SHADOW = "shadow"
 """The process that scores along; it has no seq of its own while nothing is in shadow."""
-OPTIONAL = frozenset({"outbox", "mlflow", "shadow"})
+REPLAYER = "replayer"
+"""The process that replays and erases; it reads no further than what it is asked for."""
+OPTIONAL = frozenset({"outbox", "mlflow", SHADOW, REPLAYER})
 ANSWER_S = 0.8
 START_S = 60.0
 # MLflow imports for ten seconds of processor time, behind all else.
@@ -42,6 +44,7 @@ MENDS = {
     "projector": "start `tipstream projector`; its log says why it ended",
     "analytics": "start `tipstream analytics`; its log says why it ended",
     "query": "start `tipstream query`; its log says why it ended",
+    "replayer": "start `tipstream replayer`, or end one that hangs; replays and erasures wait in the log until then",
     "shadow": "start `tipstream shadow`; its log says why it ended",
     "mlflow": "start `tipstream mlflow`, which takes up to a minute; its log says why it ended",
     "outbox": "nothing: it drains by itself once the stream is back",
@@ -89,7 +92,7 @@ class Watch:
             "stream": self._stream,
             "scorer": self._scorer,
             **{name: self._projection(projection) for name, projection in PROJECTIONS.items()},
-            SHADOW: self._shadow,
+            **{name: self._worker(name) for name in (REPLAYER, SHADOW)},
         }
         if self._parts.settings.mlflow == "on":
             looks["mlflow"] = self._mlflow
@@ -146,9 +149,11 @@ class Watch:
         (await self._parts.mlflow.get(f"{MOUNT}/health", timeout=ANSWER_S)).raise_for_status()
         return Component("up")
 
-    async def _shadow(self) -> Component:
-        status = await ask(self._parts.link, SHADOW, "status", timeout=ANSWER_S)
-        return Component("up", details=status)
+    def _worker(self, process: str) -> Callable[[], Awaitable[Component]]:
+        async def look() -> Component:
+            return Component("up", details=await ask(self._parts.link, process, "status", timeout=ANSWER_S))
+
+        return look
 
     def _projection(self, projection: str) -> Callable[[], Awaitable[Component]]:
         async def look() -> Component:

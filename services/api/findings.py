@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from services.api.condition import PROJECTIONS, SHADOW, Component, Condition
+from services.api.condition import PROJECTIONS, REPLAYER, SHADOW, Component, Condition
 
 # What cannot be asked, or says nothing of its own, while another part is away.
-FOLLOWS = {"stream": frozenset({*PROJECTIONS, SHADOW}), "scorer": frozenset({"outbox"})}
+FOLLOWS = {"stream": frozenset({*PROJECTIONS, REPLAYER, SHADOW}), "scorer": frozenset({"outbox"})}
 LEAST_FREE = 0.05
 STANDS_STILL = "its fold failed on this event: mend the fold, then start the process again"
 CATCHES_UP = "wait: it catches up by itself; if its lag grows, look at its log and at what else the machine does"

@@ -10,7 +10,9 @@ import pytest
 
 from ml.serving.app import create_app as create_scorer
 from ml.serving.shadow import serve as score_along
+from projections.control import subject_of
 from projections.projector import Projector
+from projections.rebuild import Replayer
 from projections.sinks.versions import Versions
 from projections.worker import serve
 from services.api import condition
@@ -75,13 +77,15 @@ async def system(settings: Settings, bus: JetStreamBus, monkeypatch: pytest.Monk
     settings.make_home()
     await ensure_stream(bus, settings)
     stop = asyncio.Event()
-    names = ("sqlite", "analytics", "query", "shadow")
+    names = ("sqlite", "analytics", "query", "shadow", "replayer")
     buses = [await JetStreamBus.connect(settings.bus_url, name=name) for name in names]
     serving = [
         asyncio.create_task(serve(own, settings, name, stop), name=name)
         for own, name in zip(buses[:3], names[:3], strict=True)
     ]
     shadowing = asyncio.create_task(score_along(buses[3], settings), name="shadow")
+    # It is only asked how it is: tests that want replays or erasures carried out run one of their own.
+    await buses[4].respond(subject_of("replayer"), Replayer(buses[4], settings).answer)
     scorer = create_scorer(settings)
     async with (
         scorer.router.lifespan_context(scorer),

@@ -31,10 +31,10 @@ def test_a_part_that_does_not_answer_is_named_with_its_remedy() -> None:
 
 
 def test_without_the_stream_it_alone_is_the_cause() -> None:
-    gone = {name: absent("x") for name in ("stream", "projector", "analytics", "query", "shadow")}
+    gone = {name: absent("x") for name in ("stream", "projector", "analytics", "query", "replayer", "shadow")}
     (found,) = findings(condition(**gone))
     assert found.component == "stream"
-    assert found.says == "does not answer (x), so nobody hears from analytics, projector, query, shadow"
+    assert found.says == "does not answer (x), so nobody hears from analytics, projector, query, replayer, shadow"
 
 
 def test_without_the_scorer_nobody_asks_after_its_outbox() -> None:

@@ -1,15 +1,19 @@
 """`GET /api/health`: what is up, what is not, and who may know more."""
 
+import asyncio
 import time
 from typing import Any
 
 import httpx
+import pytest
 
+from services.api.control import ask
+from services.api.stream_link import StreamLink
 from tests.api.callers import API_KEY, PASSWORD, Door, System, open_door
 from tests.servers import NatsServer
 from tests.waiting import until
 
-PARTS = {"api", "stream", "scorer", "projector", "analytics", "query", "shadow", "outbox"}
+PARTS = {"api", "stream", "scorer", "projector", "analytics", "query", "replayer", "shadow", "outbox"}
 
 
 async def test_with_everything_up_it_is_200_and_names_each_part_with_its_lag(system: System) -> None:
@@ -19,7 +23,7 @@ async def test_with_everything_up_it_is_200_and_names_each_part_with_its_lag(sys
     assert (answer.status_code, health["status"], set(health["components"])) == (200, "ok", PARTS)
     for name, part in health["components"].items():
         assert part["state"] == "up", name
-        if name not in ("api", "shadow", "outbox"):
+        if name not in ("api", "replayer", "shadow", "outbox"):
             assert (part["seq"], part["lag_events"]) == (target, 0), name
             assert part["lag_seconds"] == 0
 
@@ -102,6 +106,27 @@ async def test_a_stream_that_hangs_is_said_to_be_down_within_about_a_second(
     assert (answers[-1].status_code, health["status"]) == (503, "degraded")
     assert health["components"]["projector"]["details"]["remedy"]
     await system.healthy()
+
+
+async def test_without_the_replayer_it_stays_200_and_says_what_waits_for_it(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def asked(link: StreamLink, process: str, op: str, *, timeout: float) -> dict[str, Any]:
+        if process == "replayer":
+            await asyncio.sleep(timeout + 1)
+        return await ask(link, process, op, timeout=timeout)
+
+    monkeypatch.setattr("services.api.condition.ask", asked)
+
+    async def degraded() -> bool:
+        health = await system.door.stranger.get("/api/health")
+        assert health.status_code == 200
+        return bool(health.json()["status"] == "degraded")
+
+    await until(degraded)
+    (found,) = (await system.get("/api/admin/health"))["findings"]
+    assert (found["component"], found["says"]) == ("replayer", "does not answer (no answer within 0.8 s)")
+    assert "tipstream replayer" in found["remedy"]
 
 
 async def test_decisions_that_wait_for_the_stream_are_counted(system: System, nats_server: NatsServer) -> None:

@@ -11,9 +11,11 @@ import orjson
 import pytest
 
 import projections.projector
-from contracts.events.admin import Projection, ReplayRequested
+from contracts.events.admin import Projection, ReplayCompleted, ReplayRequested
 from contracts.events.person import FeedbackReceived
+from projections.control import ask
 from projections.folds.changes import Change
+from projections.rebuild import Replay
 from projections.replay import EVERY_PROJECTION, progress_subject, word_of
 from projections.verify import verify_system
 from services.demo.people import user_ids
@@ -35,6 +37,21 @@ async def test_every_projection_is_folded_again_compared_and_switched(small: Sma
         assert completed.events == sum(result.upto_seq for result in completed.results)
         await small.folded()
         assert (await verify_system(small.bus, progress=lambda done, total: None)).proven
+
+
+async def test_the_worker_says_which_replay_it_is_at(small: SmallSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str | None] = []
+    plain = Replay.run
+
+    async def run(replay: Replay) -> ReplayCompleted:
+        asked.append((await ask(small.bus, "replayer", "status"))["replay_id"])
+        return await plain(replay)
+
+    monkeypatch.setattr(Replay, "run", run)
+    async with small.own("sqlite"), small.replaying():
+        completed = await small.replay("sqlite")
+        assert asked == [completed.replay_id]
+        assert (await ask(small.bus, "replayer", "status")) == {"replay_id": None, "last_error": None}
 
 
 async def test_one_step_back_and_forth_again(small: SmallSystem) -> None:
