@@ -258,8 +258,10 @@ class Replayer:
     async def _carry_out(self, request: ReplayRequested, actor: str) -> None:
         async with self._working:
             self._replay_id = request.replay_id
-            completed = await Replay(self._bus, self._settings, request).run()
-            self._replay_id = None
+            try:
+                completed = await Replay(self._bus, self._settings, request).run()
+            finally:
+                self._replay_id = None
         await self._publisher.publish_signed(completed, actor=actor, event_id=f"{request.replay_id}-completed")
         report = {"phase": "completed", "completed": completed.model_dump(mode="json")}
         await self._bus.tell(progress_subject(request.replay_id), orjson.dumps(report))

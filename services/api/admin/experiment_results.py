@@ -182,7 +182,8 @@ def _compared(found: Differences, place: int, step: int = -1) -> Comparison:
 
 
 def _sample_ratio(groups: Sequence[Rows], planned: Sequence[float], names: Sequence[str]) -> SampleRatio:
-    """Once raised an alarm stays: the p-value is the least of all moments."""
+    """The p-value is the least of the moments looked at, so that an alarm stays while they are the same; they move as
+    an experiment lengthens, and one that rested on few people may go again."""
     moments = [row["moment"] for row in groups[0]]
     counts = [[place[step]["received"] for place in groups] for step in range(len(moments))]
     p_values = [sequential_p_value(each, planned) for each in counts]
