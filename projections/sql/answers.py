@@ -177,8 +177,8 @@ def _as_text(value: str, kind: object, depth: int = 0) -> str:
         return f"list_transform({value}, lambda {inner}: {_as_text(inner, kind.children[0][1], depth + 1)})"
     if isinstance(kind, DuckDBPyType) and kind.id == "struct":
         fields = ", ".join(
-            f"{_quoted(field)} := {_as_text(f'struct_extract({inner}, {_literal(field)})', child, depth + 1)}"
-            for field, child in kind.children
+            f"{_quoted(field)} := {_as_text(f'struct_extract_at({inner}, {place})', child, depth + 1)}"
+            for place, (field, child) in enumerate(kind.children, 1)
         )
         # The lambda names the value, which is told once however many fields it has.
         packed = f"CASE WHEN {inner} IS NOT NULL THEN struct_pack({fields}) END"
@@ -192,10 +192,6 @@ def _as_text(value: str, kind: object, depth: int = 0) -> str:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def jsonable(value: object) -> object:
