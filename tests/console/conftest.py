@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, BrowserContext, StorageState, expect, s
 from tests.console.visitors import Visitor, visitor, window
 from tests.system.running import RunningSystem
 
-CHROMIUM = os.environ.get("TIPSTREAM_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser")
+CHROMIUM = os.environ.get("TIPSTREAM_TEST_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 REQUIRED = os.environ.get("TIPSTREAM_TEST_BROWSER") == "required"
 ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -31,7 +32,7 @@ expect.set_options(timeout=20_000)
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, headless."""
     if CHROMIUM is None:
-        said = "no Chromium on this machine: install the package chromium (Debian) to test the console's pages"
+        said = "no Chromium on this machine: install Debian's chromium-headless-shell to test the console's pages"
         assert not REQUIRED, said
         pytest.skip(said)
     # A limit for a busy machine: nothing is waited for longer than it takes.
