@@ -49,6 +49,8 @@ LEFT_OUT = "{:,} decisions were left out: their matrices, made again, are not th
 TRAINED = "trained"
 """Why a version that has just been registered goes into shadow."""
 SHADOWED = ModelShadowed.SUBJECT.format(model_version="*")
+RUN = "run"
+"""The tag that says which run registered a version."""
 ACK_S = 5.0
 YOUNG = "Decisions younger than 24 h count too, whose reactions may still come."
 
@@ -134,10 +136,15 @@ def make_card(
 
 
 async def register(mlflow: httpx.AsyncClient, run: Run, fit: Fit, card: Card) -> str:
-    """Register a version with its prior and card; its id. Raises RegistryAway."""
+    """Register a version with its prior and card, unless this run has; its id. Raises RegistryAway."""
     assert card.window is not None
     assert card.offline is not None
+    registry = Registry(mlflow)
+    # Whoever died after MLflow's answer and before keeping it comes back.
+    if (before := await registry.tagged(run.name, RUN, run.key)) is not None:
+        return before.id
     tags = {
+        RUN: run.key,
         "digest": card.digest,
         "feature_set": card.feature_set,
         "code": card.code,
@@ -150,7 +157,7 @@ async def register(mlflow: httpx.AsyncClient, run: Run, fit: Fit, card: Card) ->
     errors = ("error", "neutral_error", "newcomer_error", "neutral_newcomer_error")
     figures = {"kappa": fit.kappa} | {name: getattr(card.offline, name) for name in errors}
     figures |= {one.estimator: one.figure.value for one in card.offline.estimates if one.figure is not None}
-    return (await Registry(mlflow).register(fit.stored(), card, tags, figures)).id
+    return (await registry.register(fit.stored(), card, tags, figures)).id
 
 
 async def shadow(bus: Bus, decoder: Decoder, publisher: EventPublisher, identifier: str, fit: Fit) -> None:

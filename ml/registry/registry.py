@@ -132,6 +132,14 @@ class Registry:
             raise NotRegistered(f"no version {identifier!r:.200} is registered") from None
         return _version(row, row.get("aliases", []))
 
+    async def tagged(self, name: str, key: str, value: str) -> Version | None:
+        """The latest version of a model that has a tag; neither name nor tag may hold a quote."""
+        given = f"name = '{name}' and tags.`{key}` = '{value}'"
+        rows = (await self._get("model-versions/search", filter=given, order_by="version_number DESC")).get(
+            "model_versions", []
+        )
+        return _version(rows[0], []) if rows else None
+
     async def prior(self, version: Version) -> StoredPrior:
         """A version's prior. Raises NotRegistered."""
         return StoredPrior.from_json(await self._artifact(version, PRIOR))
