@@ -32,7 +32,7 @@ from projections.control import (
     write_answer,
 )
 from projections.pieces import AnswerTooLarge, Pieces
-from projections.projector import ProjectionStopped, Projector
+from projections.projector import ProjectionEnded, ProjectionStopped, Projector
 from projections.reports.registry import report_of
 from projections.sinks.duckdb import DuckdbSink
 from projections.sinks.versions import OpenVersion, Versions, prepare_proof
@@ -50,7 +50,7 @@ class NoSuchVersion(TipstreamError):
 
 
 class NotFolded(TipstreamError):
-    """Nothing has been folded yet, so there is nothing to prove; ask again once the first event is."""
+    """Too little has been folded for an answer that would hold; the message says how far it is."""
 
 
 class Bus(Protocol):
@@ -112,6 +112,7 @@ class Owner:
         self._end_at_start: int | None = None
         self._caught_up = False
         self._opened = asyncio.Event()
+        self._opening: asyncio.Task[None] | None = None
         self._switching = asyncio.Lock()
         self._stopping = asyncio.Event()
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -128,7 +129,8 @@ class Owner:
         self._end_at_start = (await self._bus.info()).last_seq
         self._live = await self._open(number)
         self._previous = self._versions.point(self.projection, number).previous
-        await self._open_door(self._live)
+        if self._make_door is not None:
+            self._opening = asyncio.create_task(self._open_when_folded(self._live), name="open the door")
         self._opened.set()
 
     async def run(self) -> None:
@@ -239,9 +241,7 @@ class Owner:
         return {"columns": columns, "rows": rows}
 
     async def _sql(self, asked: Sql) -> dict[str, Any]:
-        door = self.live.door
-        if door is None:
-            raise BadQuestion(f"{self.projection} answers no SQL; ask tipstream.ctl.query")
+        door = await self._door()
         bounds: dict[str, Any] = {"actor": asked.actor, "max_rows": asked.rows, "timeout_s": asked.seconds}
         try:
             if asked.form == "rows":
@@ -302,6 +302,25 @@ class Owner:
         elif live is self._live or self._live is None:
             self._failed.set_exception(problem)
 
+    async def _door(self) -> Door:
+        if self._opening is None:
+            raise BadQuestion(f"{self.projection} answers no SQL; ask tipstream.ctl.query")
+        seq, end = self.live.projector.seq, self._end_at_start or 0
+        if not self._opening.done() and seq < end:
+            raise NotFolded(f"{self.projection} is still folding the log, {seq:,} of {end:,} events; ask again shortly")
+        await asyncio.wait((self._opening,))
+        if (door := self.live.door) is None or not self.live.door_open:
+            raise NotFolded(f"{self.projection} is opening another version; ask again shortly")
+        return door
+
+    async def _open_when_folded(self, live: Live) -> None:
+        """An answer from half a log would look like any other."""
+        with suppress(ProjectionEnded):
+            await live.projector.wait_for(self._end_at_start or 0)
+        async with self._switching:
+            if live is self._live and not self._stopping.is_set() and not self._failed.done():
+                await self._open_door(live)
+
     async def _open_door(self, live: Live) -> None:
         if self._make_door is not None:
             assert isinstance(live.version.sink, DuckdbSink)
@@ -309,7 +328,7 @@ class Owner:
             try:
                 await live.door.start()
                 live.door_open = True
-            except TipstreamError as problem:
+            except Exception as problem:
                 if not self._failed.done():
                     self._failed.set_exception(problem)
 

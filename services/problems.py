@@ -48,9 +48,12 @@ class Problem(TipstreamError):
         return cls(422, INVALID, "; ".join(f"{field}: {detail}" for field, detail in errors), errors=errors)
 
     @classmethod
-    def unavailable(cls, detail: str, *, retry_s: int = RETRY_S, extra: Mapping[str, Any] | None = None) -> Self:
+    def unavailable(
+        cls, detail: str, *, field: str | None = None, retry_s: int = RETRY_S, extra: Mapping[str, Any] | None = None
+    ) -> Self:
         """503 with Retry-After: a part of the system is away, the request may be repeated as it is."""
-        return cls(503, "Not available now", detail, headers={"Retry-After": str(retry_s)}, extra=extra)
+        headers = {"Retry-After": str(retry_s)}
+        return cls(503, "Not available now", detail, field=field, headers=headers, extra=extra)
 
     def body(self) -> dict[str, Any]:
         """The document's members."""

@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
-from contracts.codec import MAX_BODY_BYTES, encode
-from contracts.envelope import Recorded
+from contracts.codec import MAX_BODY_BYTES, Decoder, encode
+from contracts.envelope import Entry, Recorded
 from contracts.events.person import TipScored
-from contracts.subjects import PREFIX
+from contracts.signing import Trust
 from contracts.times import SECOND_US
 from ml.features.vector import ContextVector
 from ml.policies.decision import CallRefused, ScoringCall
@@ -30,7 +30,9 @@ from services.publishing import new_id, now_us
 from services.recommender.assignment import assign
 
 SOURCE = "/tipstream/scorer"
-SCORED = f"{PREFIX}.scored."
+UNSIGNED = Decoder("", Trust({}))
+"""Reads decisions, which nobody signs and which have their ids."""
+
 CATCH_UP_S = 2.0
 READ_BACK_S = 2.0
 
@@ -130,7 +132,7 @@ class Scoring:
         while decision_id in self._delivery.outbox:
             waiting = await self._delivery.find(decision_id)
             if waiting is not None:
-                return Scored(_read(waiting.data), logged=False)
+                return Scored(TipScored.model_validate(orjson.loads(waiting.data)), logged=False)
         if decision_id in self._in_flight:
             return await asyncio.shield(self._in_flight[decision_id])
         decision = self._folded.state.attribution.decisions.get(decision_id)
@@ -138,7 +140,7 @@ class Scoring:
             return None
         if decision.external:
             raise _taken("this decision_id is an imported decision")
-        return Scored(_read((await self._read_back(decision.seq)).data), logged=True)
+        return Scored(_stored(await self._read_back(decision.seq), decision_id), logged=True)
 
     async def _read_back(self, seq: int) -> Recorded:
         try:
@@ -193,13 +195,16 @@ class Scoring:
         if delivered.held is None:
             return Scored(event, delivered.logged)
         # The stream had another message under this id: the answer of an earlier call that was not folded yet.
-        if not delivered.held.subject.startswith(SCORED):
-            raise _taken("another event has this decision_id as its id")
-        return Scored(_read(delivered.held.data), logged=True)
+        return Scored(_stored(delivered.held, event.decision_id), logged=True)
 
 
-def _read(data: bytes) -> TipScored:
-    return TipScored.model_validate(orjson.loads(data))
+def _stored(held: Recorded, decision_id: str) -> TipScored:
+    """The decision that the stream has under an id, read as the folds do: any producer may have put it there."""
+    item = UNSIGNED.decode(held)
+    event = item.event if isinstance(item, Entry) else None
+    if not isinstance(event, TipScored) or event.decision_id != decision_id or event.external:
+        raise _taken("another event has this decision_id as its id")
+    return event
 
 
 def _taken(detail: str) -> Problem:

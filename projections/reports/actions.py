@@ -18,7 +18,7 @@ ADMIN_ACTIONS = Report(
         SELECT body->>'$.erasure_id', 'erased'
         FROM admin_actions WHERE starts_with(type, 'tipstream.user.erased.v')
     )
-    SELECT seq, event_id, type, actor, subject, reason, body, occurred_at, recorded_at,
+    SELECT seq, event_id, type, actor, subject, user_id, reason, body, occurred_at, recorded_at,
            CASE WHEN starts_with(type, 'tipstream.replay.requested.v')
                   OR starts_with(type, 'tipstream.user.erasure_requested.v')
                 THEN coalesce((SELECT any_value(outcome) FROM ended

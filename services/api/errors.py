@@ -57,7 +57,7 @@ def install_errors(app: FastAPI) -> None:
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:
-    return Problem.unavailable(str(error)).response()
+    return Problem.unavailable(str(error), field=getattr(error, "field", None)).response()
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -14,7 +14,12 @@ class Refused(TipstreamError):
 
 
 class NotReady(TipstreamError):
-    """A part that a recommendation needs is away, starting or behind; the same request may be repeated in a moment."""
+    """A part that a recommendation needs is away, starting or behind (then `field` may say behind what); the same
+    request may be repeated in a moment."""
+
+    def __init__(self, detail: str, field: str | None = None) -> None:
+        super().__init__(detail)
+        self.field = field
 
 
 class ScorerAway(NotReady):

@@ -56,7 +56,7 @@ def _refusal(answer: httpx.Response) -> NotReady | Refused:
     if answer.status_code in (401, 403):
         return NotReady("the scorer does not take this process's key; give both the same TIPSTREAM_API_KEY and HOME")
     if answer.status_code >= 500:
-        return NotReady(detail)
+        return NotReady(detail, problem.get("field"))
     faults = [(str(one.get("field")), str(one.get("detail"))) for one in problem.get("errors") or ()]
     if not faults:
         faults = [(str(problem.get("field") or "body"), detail)]

@@ -91,6 +91,8 @@ async def test_policies_are_enabled_shadowed_promoted_and_disabled(door: Door, f
         ("replay-signal", {"upto_seq": 10**9}, "upto_seq"),
         ("replay-signal", {"upto_time": "2001-01-01T00:00:00Z"}, "upto_time"),
         ("replay-signal", {"upto_seq": 10**9, "dry_run": True}, "upto_seq"),
+        ("replay-signal", {"back": True, "user_id": "ada"}, "user_id"),
+        ("replay-signal", {"back": True, "upto_seq": 3}, "upto_seq"),
         ("saved-queries", {"name": "", "sql": "select 1"}, "name"),
         ("saved-queries", {"name": "n", "sql": "x" * 20_001}, "sql"),
         ("sql", {"sql": ""}, "sql"),

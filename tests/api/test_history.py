@@ -31,6 +31,9 @@ async def test_actions_are_filtered_paged_and_say_what_came_of_them(system: Syst
     assert statement["seq"] not in [found["seq"] for found in await shown(system, statements="false")]
     (replay,) = await shown(system, text=asked["replay_id"])
     assert replay["result"] == "running"
+    await system.post("/api/admin/users/ada/reset")
+    (reset,) = await shown(system, type="tipstream.bandit.reset")
+    assert reset["user_id"] == "ada"
     older = await shown(system, before=row["seq"], limit=1)
     assert older[0]["seq"] < row["seq"]
     names = {found["actor"]: found["actions"] for found in await system.get("/api/admin/actions/actors")}

@@ -76,6 +76,21 @@ async def test_what_a_person_took_back_may_decide_again_as_it_was(system: System
     assert (await change(system, policy="linucb", action="enable")).status_code == 409, "it never decided like that"
 
 
+async def test_an_arm_in_shadow_gets_no_other_parameters_while_its_experiment_runs(system: System) -> None:
+    assert (await change(system, policy="lints", action="shadow", params={"nu": 0.5})).status_code == 202
+    arms = [{"policy": "linucb", "weight": 1}, {"policy": "lints", "weight": 3}]
+    order = {"experiment_id": "e1", "name": "one", "arms": arms, "salt": "s", "force": True, "reason": "a test"}
+    await system.post("/api/admin/experiments", **order)
+    await system.folded()
+    refused = await change(system, policy="lints", action="shadow", params={"nu": 50.0})
+    assert (refused.status_code, refused.json()["field"]) == (409, "policy")
+    assert "lints decides for people in experiment e1" in refused.json()["detail"]
+    for params in ({}, {"nu": 0.5}):
+        assert (await change(system, policy="lints", action="shadow", params=params)).status_code == 202
+    forced = {"params": {"nu": 50.0}, "force": True, "reason": "tried in a test"}
+    assert (await change(system, policy="lints", action="shadow", **forced)).status_code == 202
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -12,17 +12,20 @@ import pytest
 
 import projections.pieces
 import projections.projector
-from contracts.envelope import Entry, Malformed
+from contracts.envelope import Entry, Malformed, Recorded
 from projections.control import BadQuestion
 from projections.folds.changes import Change
 from projections.folds.projection import State, advance, fold
 from projections.owner import NoSuchVersion, NotFolded, Owner
 from projections.projector import SinkFailed
+from projections.sinks.duckdb import DuckdbSink
 from projections.sinks.memory import MemorySink
 from projections.sinks.sqlite import SqliteSink
 from projections.sinks.versions import Versions
+from projections.sql.door import SqlDoor
 from tests.folds.log import Log
 from tests.projections.listed import ListedStream, folded, stream_of
+from tests.servers import free_port
 from tests.waiting import until
 
 
@@ -85,6 +88,38 @@ async def test_its_digest_is_that_of_a_fresh_fold(tmp_path: Path, projection: st
     assert whole["version"] == 1
     assert (whole["tables"], whole["digest"]) == (memory.digests(), memory.proof().digest)
     assert person["tables"] == memory.digests("ann")
+
+
+class HeldStream(ListedStream):
+    """Holds back all but its first messages until `let_go` is set."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(log.records, size=5)
+        self.let_go = asyncio.Event()
+
+    async def read(self, after: int, *, upto: int | None = None) -> AsyncIterator[list[Recorded]]:
+        async for batch in super().read(after, upto=upto):
+            yield batch
+            await self.let_go.wait()
+
+
+async def test_no_statement_is_answered_from_a_part_of_the_log(tmp_path: Path) -> None:
+    def make_door(sink: DuckdbSink) -> SqlDoor:
+        return SqlDoor(sink.connection, port=free_port(), token_check=lambda _: None, on_statement=lambda _: None)
+
+    stream, counted = HeldStream(log_of(10)), "SELECT count(*) FROM feedback"
+    owner = Owner(stream, Versions(tmp_path), "query", make_door=make_door)
+    await owner.start()
+    running = asyncio.create_task(owner.run())
+    await owner.live.projector.wait_for(5)
+    with pytest.raises(NotFolded, match="still folding the log, 5 of 21 events"):
+        await ask(owner, "sql", sql=counted, actor="ann")
+    assert (await ask(owner, "status"))["state"] == "starting"
+    stream.let_go.set()
+    await until(lambda: owner.live.door_open)
+    assert (await ask(owner, "sql", sql=counted, actor="ann"))["rows"] == [[10]]
+    owner.stop()
+    await running
 
 
 async def test_digests_taken_while_folding_are_of_their_checkpoint(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 from collections import Counter
 
+import orjson
 import pytest
 
+from contracts.envelope import Message
 from ml.policies.params import TAKEN
 from ml.policies.recompute import Recomputer
 from ml.policies.registry import POLICIES
@@ -120,6 +122,19 @@ async def test_an_id_that_another_event_has_is_refused(scorer: Running) -> None:
     seq = await scorer.feedback(user_id="bob")
     taken = (await scorer.bus.get(seq)).headers["Nats-Msg-Id"]  # type: ignore[union-attr]
     problem(await scorer.post(decision_id=taken), 409, "decision_id")
+
+
+async def test_what_a_producer_put_under_an_id_is_read_as_the_folds_do(scorer: Running) -> None:
+    await scorer.bus.publish(Message("tips.scored.ada", {"Nats-Msg-Id": "none"}, b"{}"))
+    problem(await scorer.post(decision_id="none"), 409, "decision_id")
+
+    await scorer.score(decision_id="first")
+    [(seq, event)] = await decisions_in(scorer.bus)
+    body = orjson.loads((await scorer.bus.get(seq)).data) | {"decision_id": "again"}  # type: ignore[union-attr]
+    # Whoever publishes may leave to the subject what it says.
+    del body["user_id"]
+    await scorer.bus.publish(Message("tips.scored.ada", {"Nats-Msg-Id": "again"}, orjson.dumps(body)))
+    assert (await scorer.score(decision_id="again"))["tip_id"] == event.tip_id
 
 
 @pytest.mark.parametrize("decision_id", ["a b", "🌱" * 512, "line\nbreak", "*.>", "../..", "50%", "\u0000"])

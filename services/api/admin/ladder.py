@@ -7,6 +7,7 @@ from asyncio import to_thread
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
 
 from projections.folds.tables import POLICIES
@@ -117,3 +118,18 @@ async def check_climb(
             raise Problem.unavailable(detail) from None
         if missing:
             raise ShadowFirst(f"{policy} has not shadowed for long enough: it still needs {' and '.join(missing)}")
+
+
+async def check_arm(parts: Parts, policy: str, params: Mapping[str, float], *, force: bool) -> None:
+    """See that a policy gets no other parameters while an experiment lets it decide, which would be for people at once.
+    Raises ShadowFirst.
+    """
+    if force:
+        return
+    row = next((row for row in await to_thread(policies, parts) if row["policy"] == policy), None)
+    if row is not None and dict(params) == row["params"]:
+        return
+    for running in await to_thread(parts.read_model.running):
+        if any(arm["policy"] == policy for arm in orjson.loads(running["arms"])):
+            said = f"{policy} decides for people in experiment {running['experiment_id']}; stop that first"
+            raise ShadowFirst(f"with other parameters it would at once: {said}")

@@ -14,7 +14,7 @@ from ml.policies.registry import POLICIES
 from projections.folds.tables import POLICIES as TABLE
 from services.api.admin.actor import Operator
 from services.api.admin.commands import Commanded, command, forced, seen, turn
-from services.api.admin.ladder import Shadowed, check_climb, policies, shadowed
+from services.api.admin.ladder import Shadowed, check_arm, check_climb, policies, shadowed
 from services.api.admin.rows import row_model
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
@@ -68,11 +68,14 @@ async def change_policy(parts: Parts, change: PolicyChange, actor: str) -> Comma
         check(change.policy, change.params)
     except ParamsError as error:
         raise Problem.invalid([(f"params.{error.key}", error.problem)]) from None
-    if change.action in ("disable", "shadow"):
+    if change.action == "disable" or (change.action == "shadow" and not change.params):
         # Depends on nothing that stands: who takes a policy back waits for nobody.
         return await command(parts, _event(change), actor)
     async with turn(parts):
-        await check_climb(parts, change.policy, change.params, force=change.force, reason=change.reason)
+        if change.action == "shadow":
+            await check_arm(parts, change.policy, change.params, force=change.force)
+        else:
+            await check_climb(parts, change.policy, change.params, force=change.force, reason=change.reason)
         others = await _scaled_down(parts, change) if change.action == "rollout" else []
         for event in [*others, _event(change)]:
             commanded = await command(parts, event, actor)

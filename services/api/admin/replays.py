@@ -33,7 +33,7 @@ class ReplayShown(row_model(REPLAYS)):  # type: ignore[misc]
 class ReplayOrder(Part):
     """What to fold again beside the live: all projections or some, one person, up to a sequence or a time.
 
-    `dry_run` only says what would be touched; `back` undoes the last switch.
+    `dry_run` only says what would be touched; `back` undoes the last switch, whatever that was of.
     """
 
     projections: Annotated[list[Projection], Field(min_length=1)] | None = None
@@ -119,6 +119,10 @@ def _unreachable(order: ReplayOrder, error: BadBound) -> Problem:
 
 
 def _request(order: ReplayOrder) -> ReplayRequested:
+    if order.back:
+        given = [name for name in ("user_id", "upto_seq", "upto_time") if getattr(order, name) is not None]
+        if given:
+            raise Problem.invalid([(name, "does not go with back, which undoes a whole switch") for name in given])
     try:
         return ReplayRequested(
             replay_id=new_id(),
