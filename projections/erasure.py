@@ -11,7 +11,7 @@ from contracts.envelope import Recorded
 from contracts.events.admin import QuerySaved, ReplayRequested, SqlExecuted, UserErasureRequested
 from contracts.events.person import ShadowScored, TipScored
 from contracts.subjects import build, encode_id, person_filters
-from projections.continuity import StreamRange
+from projections.continuity import RECEIPTS, StreamRange
 
 REQUESTS = UserErasureRequested.SUBJECT.format(user_id="*")
 REPLAYS_ASKED = ReplayRequested.SUBJECT.format(replay_id="*")
@@ -60,6 +60,17 @@ async def plan_erasure(bus: Bus, user_id: str) -> Plan:
         kinds[kind_of(recorded.subject)] += 1
         size += len(recorded.data)
     return Plan(user_id, last, dict(sorted(kinds.items())), size, await _quoted(bus, user_id, last))
+
+
+async def erased_upto(bus: Bus, upto: int) -> int:
+    """The last receipt of an erasure that is done, 0 for none: whoever reads the log up to `upto` from now on finds
+    nothing of its person."""
+    last = (await bus.info()).last_seq
+    receipts = [one.seq async for batch in bus.read(0, upto=last, subjects=[RECEIPTS]) for one in batch]
+    # Asked second: the receipt stands before anything goes, and the request goes last. Up to `upto` the fold heeds it.
+    pending = [one.seq async for batch in bus.read(upto, upto=last, subjects=[REQUESTS]) for one in batch]
+    before = min(pending, default=last + 1)
+    return max((seq for seq in receipts if seq < before), default=0)
 
 
 async def about(bus: Bus, user_id: str, *, upto: int) -> AsyncIterator[Recorded]:

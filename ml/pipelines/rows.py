@@ -29,6 +29,7 @@ class Rows:
     `person` numbers people as they come and names nobody. `reward` is what the reactions so far come to, 0 where
     `reacted` is false. `labels` are the groups of `segments.labels_of`; `occurred_us` is in microseconds since 1970.
     `left_out` counts decisions whose matrix is not, bit for bit, the one that was scored: nothing is fitted on them.
+    `erased_upto` is the last receipt of an erasure that was done before the log was read.
     """
 
     feature_set: str
@@ -41,6 +42,7 @@ class Rows:
     reacted: Flags
     labels: tuple[tuple[str, ...], ...]
     left_out: int = 0
+    erased_upto: int = 0
 
     def __len__(self) -> int:
         return len(self.seq)

@@ -1,7 +1,7 @@
 """The steps from a log to a registered version, each a function of what the one before it gave."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import httpx
@@ -25,6 +25,7 @@ from ml.policies.params import PolicyParams
 from ml.registry.card import Card, Check, Estimate, Group, Input, Offline, Window
 from ml.registry.registry import CHALLENGER, SHADOW, Registry
 from projections.afresh import folded_afresh
+from projections.erasure import erased_upto
 from projections.folds.policies import Model
 from projections.off_policy.report import Progress, standings
 from projections.off_policy.targets import OurPolicy
@@ -74,8 +75,10 @@ async def end_of(bus: Bus, last: int) -> int:
 
 async def offline_features(bus: Bus, run: Run, progress: Progress) -> Rows:
     """The rows of a run's log. Raises TooLittle, BusUnavailable."""
+    # Asked before: whoever is erased meanwhile may be in the rows.
+    erased = await erased_upto(bus, run.upto_seq)
     async with folded_afresh(bus, progress, run.upto_seq) as sink:
-        return await asyncio.to_thread(_rows, sink, run)
+        return replace(await asyncio.to_thread(_rows, sink, run), erased_upto=erased)
 
 
 def _rows(sink: DuckdbSink, run: Run) -> Rows:
@@ -203,6 +206,7 @@ def _window(run: Run, rows: Rows) -> Window:
         judged_upto=run.upto_seq,
         young=run.young,
         digest=rows.digest(),
+        erased_upto=rows.erased_upto,
     )
 
 

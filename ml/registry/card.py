@@ -25,6 +25,8 @@ class Window(_Piece):
     """The decisions that a model was fitted on: stream sequences, both within, and what they were.
 
     `held_out` decisions after it, up to `judged_upto`, were for judging alone. `since` and `until` are RFC 3339.
+    `erased_upto` is the last receipt of an erasure that was done before the log was read, 0 for none; older cards do
+    not say.
     """
 
     stream: str
@@ -39,6 +41,7 @@ class Window(_Piece):
     judged_upto: int
     young: bool
     digest: str
+    erased_upto: int | None = None
 
 
 class Figure(_Piece):

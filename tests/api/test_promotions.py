@@ -90,6 +90,23 @@ async def test_people_erased_after_the_data_window_are_counted_when_the_card_is_
     assert counts == [(0, [], False), (1, [], True)]
 
 
+async def test_who_was_erased_before_the_log_was_read_is_in_no_prior(system: System, mlflow: MlflowServer) -> None:
+    """The receipt stands behind the data window in any case, which ends a fifth before the log."""
+    parts = system.door.app.state.parts
+    before = await command(parts, UserErased(erasure_id="e1", ranges=[[1, 2]]), "system")
+    window = whole(stored()).window
+    assert window is not None
+    read = window.model_copy(update={"erased_upto": before.seq})
+    version = await registered(mlflow.url, "after", changes={"window": read})
+    counts = []
+    for erasure_id in ("e2", "e3"):
+        await system.folded()
+        found = await system.get(f"/api/admin/models/card?version={version}")
+        counts.append((found["erased_since"], "None after its log was read" in found["text"]))
+        await command(parts, UserErased(erasure_id=erasure_id, ranges=[[3, 4]]), "system")
+    assert counts == [(0, True), (1, False)]
+
+
 async def test_drift_is_told_against_the_training_window_of_a_version(system: System, mlflow: MlflowServer) -> None:
     """Of five decisions it was fitted on the second to the fourth."""
     for number in range(5):

@@ -92,6 +92,7 @@ def test_training_goes_on_where_it_failed_and_registers_once(
     assert (other["model_version"], other["digest"]) == ("second/1", done["digest"])
     card = done["card"]
     assert card["window"]["last_seq"] < card["window"]["judged_upto"]
+    assert card["window"]["erased_upto"] == 0
     assert card["offline"]["error"] > 0
     assert {group["label"].partition(":")[0] for group in card["groups"]} == {"people", "sources", "day"}
 

@@ -13,6 +13,12 @@ def test_a_whole_card_lacks_nothing_and_survives_json() -> None:
     assert Card.model_validate_json(card.model_dump_json()) == card
 
 
+def test_a_card_of_an_earlier_release_still_loads() -> None:
+    card = whole(stored()).model_dump()
+    del card["window"]["erased_upto"]
+    assert Card.model_validate(card) == whole(stored())
+
+
 @pytest.mark.parametrize(
     ("field", "empty", "said"),
     [

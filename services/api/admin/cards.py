@@ -49,7 +49,8 @@ class Rollout(BaseModel):
 class Story(BaseModel):
     """A card with what came after it; `card` is None for a version that has none, and `lacks` says what is missing.
 
-    `erased_since` counts people erased after the data window, whose reactions the prior may still hold.
+    `erased_since` counts people erased after its log was read, whose reactions the prior may still hold; cards of
+    earlier releases do not say when that was, and count from the end of the data window.
     """
 
     model_version: str
@@ -95,11 +96,10 @@ async def story(parts: Parts, version: Version) -> Story:
         missing = lacks(card)
     except NotRegistered as problem:
         missing = [str(problem)]
-    last_seq = card.window.last_seq if card is not None and card.window is not None else 0
     shadow, past, erased = await asyncio.gather(
         shadow_of(parts, version.id),
         asyncio.to_thread(rollouts, parts, version.id),
-        asyncio.to_thread(erased_since, parts, last_seq),
+        asyncio.to_thread(erased_since, parts, _read_at(card)),
     )
     found = Story(
         model_version=version.id, card=card, lacks=missing, shadow=shadow, rollouts=past, erased_since=erased,
@@ -119,9 +119,9 @@ def told(found: Story) -> str:
     lines += ["", "## People erased since", ""]
     if found.erased_since:
         again = "Train again to un-learn what the prior may hold of them."
-        lines.append(f"{found.erased_since:,} after the data window. {again}")
+        lines.append(f"{found.erased_since:,} after its log was read. {again}")
     else:
-        lines.append("None after the data window.")
+        lines.append("None after its log was read.")
     return "\n".join([*lines, ""])
 
 
@@ -159,11 +159,19 @@ def _taken(places: dict[str, bool], body: dict[str, Any], its: bool, came: str, 
     return came if its else f"{went} {body['model_version']}" if was else ""
 
 
-def erased_since(parts: Parts, last_seq: int) -> int:
+def erased_since(parts: Parts, seq: int) -> int:
     """How many people were erased after a place of the log."""
     receipts = parts.read_model.admin_actions(MOST, kind=UserErased.ce_type())
     # An erasure may need several receipts.
-    return len({present(ADMIN_ACTIONS, row)["body"]["erasure_id"] for row in receipts if int(row["seq"]) > last_seq})
+    return len({present(ADMIN_ACTIONS, row)["body"]["erasure_id"] for row in receipts if int(row["seq"]) > seq})
+
+
+def _read_at(card: Card | None) -> int:
+    """The place of the log after which a receipt is of somebody whom the prior may hold."""
+    if card is None or card.window is None:
+        return 0
+    window = card.window
+    return window.last_seq if window.erased_upto is None else window.erased_upto
 
 
 def _why(one: Rollout) -> str:
