@@ -16,6 +16,7 @@ from prefect.context import TaskRunContext
 
 from contracts.codec import Decoder
 from ml.pipelines import prior, steps
+from ml.pipelines.claim import claimed
 from ml.pipelines.prior import Fit
 from ml.pipelines.rows import Rows
 from ml.pipelines.run import FEATURES, Run, begun, check_name, code_version, unfinished
@@ -108,10 +109,16 @@ async def train(
 ) -> Trained:
     """Train on the log up to a sequence (all of it, when None), and register what comes out.
 
-    Raises BadModelName, UnknownSegment, TooLittle, BusUnavailable, RegistryAway, ForeignSigningKey.
+    Raises BadModelName, UnknownSegment, AnotherTraining, TooLittle, BusUnavailable, RegistryAway, ForeignSigningKey.
     """
     check_name(name)
     check_segment(segment)
+    # Here, so that it holds whoever started the flow.
+    with claimed(Settings().pipelines_dir):
+        return await _train(name, seed, segment, young, upto_seq)
+
+
+async def _train(name: str, seed: int, segment: str, young: bool, upto_seq: int | None) -> Trained:
     run = await _run(name, seed, segment, young, upto_seq)
     results = Settings().results_dir
     if upto_seq is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from ml.pipelines.claim import claimed
 from services.bus.jetstream import JetStreamBus
 from tests.processes import run_tipstream
 from tests.servers import MlflowServer, NatsServer
@@ -107,3 +108,11 @@ def test_training_goes_on_where_it_failed_and_registers_once(
 def test_a_bad_option_is_told_in_words(run: Run, arguments: list[str], said: str) -> None:
     done = run("train", *arguments)
     assert (done.returncode, done.stderr) == (1, f"tipstream: {said}\n")
+
+
+def test_one_training_runs_at_a_time(nats_server: NatsServer, run: Run) -> None:
+    with claimed(nats_server.home / "pipelines"):
+        done = run("train", "--young")
+    assert done.returncode == 1
+    assert f"tipstream: another training runs (pid {os.getpid()})" in done.stderr
+    assert "Traceback" not in done.stderr
