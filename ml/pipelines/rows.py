@@ -16,6 +16,7 @@ HELD_OUT = 0.2
 """The share of the latest decisions that a model is judged on and not fitted on."""
 
 MIN_REACTIONS = 50
+"""Before the held-out decisions."""
 
 
 class TooLittle(TipstreamError):
@@ -50,7 +51,7 @@ class Rows:
     @property
     def cut(self) -> int:
         """Where the held-out decisions begin."""
-        return len(self) - int(len(self) * HELD_OUT)
+        return _cut(len(self))
 
     def only(self, chosen: Flags) -> "Rows":
         """The decisions where `chosen` (n,) is true."""
@@ -92,11 +93,12 @@ def rows_of(decisions: Iterable[OfflineDecision], feature_set: str, segment: str
         else:
             kept.append(decision)
             x.append(decision.matrix[decision.chosen])
-    reactions = sum(one.reward is not None for one in kept)
+    reactions = sum(one.reward is not None for one in kept[: _cut(len(kept))])
     if reactions < MIN_REACTIONS:
         raise TooLittle(
-            f"{reactions} decisions with a reaction can be used and at least {MIN_REACTIONS} are needed; {young:,} "
-            f"are younger than 24 h of stream time (--young takes them too), {left_out:,} cannot be made again"
+            f"{reactions} decisions with a reaction can be used and at least {MIN_REACTIONS} are needed before the "
+            f"latest fifth, which is for judging; {young:,} are younger than 24 h of stream time (--young takes them "
+            f"too), {left_out:,} cannot be made again"
         )
     people = {user_id: at for at, user_id in enumerate(dict.fromkeys(one.user_id for one in kept))}
     return Rows(
@@ -111,3 +113,7 @@ def rows_of(decisions: Iterable[OfflineDecision], feature_set: str, segment: str
         labels=tuple(labels_of(one, segment) for one in kept),
         left_out=left_out,
     )
+
+
+def _cut(n: int) -> int:
+    return n - int(n * HELD_OUT)

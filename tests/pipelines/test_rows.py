@@ -42,7 +42,7 @@ def test_nothing_is_fitted_on_a_matrix_that_is_not_the_scored_one() -> None:
 
 
 def test_rows_hold_what_was_logged_of_the_tip_that_was_shown() -> None:
-    office = life(70)
+    office = life(80)
     logged = office.decide("d")
     office.append(logged)
     office.log.feedback("done", "ann", "d")
@@ -58,6 +58,14 @@ def test_whoever_is_erased_leaves_no_row() -> None:
     office.log.erase("ann")
     with pytest.raises(TooLittle, match="0 decisions with a reaction can be used and at least 50 are needed"):
         gathered(office.log)
+
+
+def test_reactions_that_are_held_out_fit_nothing() -> None:
+    office = life(400, worth=(None,))
+    for number in range(341, 400):
+        office.log.feedback("done", "ann", f"d{number}")
+    with pytest.raises(TooLittle, match=r"^0 decisions with a reaction can be used and at least 50 are needed before"):
+        gathered(office.log, young=True)
 
 
 def test_the_same_log_gives_the_same_digest_and_another_one_another() -> None:
