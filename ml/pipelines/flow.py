@@ -21,9 +21,9 @@ from ml.pipelines.prior import Fit
 from ml.pipelines.rows import Rows
 from ml.pipelines.run import FEATURES, Run, begun, check_name, code_version, unfinished
 from ml.pipelines.segments import check_segment
-from ml.pipelines.steps import Judgement
+from ml.pipelines.steps import Fair, Judgement
 from ml.pipelines.watching import watched
-from ml.registry.card import Card, Check, Group
+from ml.registry.card import Card
 from services.bootstrap import open_decoder, trusted_signer
 from services.bus.jetstream import JetStreamBus
 from services.http_client import http_client
@@ -36,8 +36,6 @@ BULKY = (FEATURES,)
 
 CONNECT_S = 5.0
 SOURCE = "/tipstream/train"
-
-Fair = tuple[list[Group], list[Check], tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ MOST_PULLS = 30
 class Fit:
     """A0 (d, d) and b0 (d,) with the strength κ that was chosen; `errors` is the mean squared error of each κ tried.
 
-    κ = 0 is the neutral prior, which knows nothing; `reactions` is n.
+    κ = 0 is the neutral prior, which knows nothing; `reactions` is n. `errors` is empty where nobody could be foretold
+    from other people.
     """
 
     feature_set: str
@@ -57,7 +58,7 @@ def fit(rows: Rows, seed: int) -> Fit:
     """The prior of all rows with a reaction; `seed` deals people to folds for the choice of κ."""
     x, r = rows.x[rows.reacted], rows.reward[rows.reacted]
     errors = _foretold(rows, seed)
-    kappa = min(KAPPAS, key=lambda one: errors[one])
+    kappa = min(KAPPAS, key=lambda one: errors[one]) if errors else KAPPAS[0]
     return Fit(rows.feature_set, *power_prior(x, r, kappa), kappa, len(r), errors)
 
 
@@ -83,7 +84,7 @@ def progressive_errors(rows: Rows, priors: Sequence[tuple[Array, Array]], *, mos
 
 
 def _foretold(rows: Rows, seed: int) -> dict[float, float]:
-    """The mean squared error of each κ, over people whom the prior was not made of."""
+    """The mean squared error of each κ, over people whom the prior was not made of; empty where there are none."""
     people = np.unique(rows.person)
     dealt = np.random.default_rng(seed).permutation(people)
     folds = min(FOLDS, len(people))
@@ -92,6 +93,8 @@ def _foretold(rows: Rows, seed: int) -> dict[float, float]:
     for fold in range(folds):
         theirs = dealt[fold::folds]
         others = rows.reacted & ~np.isin(rows.person, theirs)
+        if not others.any():
+            continue
         x, r = rows.x[others], rows.reward[others]
         priors = [power_prior(x, r, kappa) for kappa in strengths]
         asked = np.isin(rows.person, theirs[: max(MOST_PEOPLE // folds, 1)])
@@ -99,4 +102,4 @@ def _foretold(rows: Rows, seed: int) -> dict[float, float]:
         seen = ~np.isnan(found[:, 0])
         squares += found[seen].sum(axis=0)
         n += int(seen.sum())
-    return {kappa: float(square / max(n, 1)) for kappa, square in zip(strengths, squares, strict=True)}
+    return {kappa: float(square / n) for kappa, square in zip(strengths, squares, strict=True)} if n else {}

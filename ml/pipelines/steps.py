@@ -105,18 +105,25 @@ async def judge(bus: Bus, decoder: Decoder, run: Run, rows: Rows, fit: Fit, prog
     return Judgement(target.said, walk.evidence, walk.groups)
 
 
-def fairness(rows: Rows, fit: Fit, judgement: Judgement) -> tuple[list[Group], list[Check], tuple[float, float]]:
-    """Groups, checks, and the mean squared errors over all held-out reactions, with the prior and without."""
+Errors = tuple[float, float] | None
+"""Mean squared errors over all held-out reactions, with the prior and without; None where there is no reaction."""
+
+Fair = tuple[list[Group], list[Check], Errors]
+
+
+def fairness(rows: Rows, fit: Fit, judgement: Judgement) -> Fair:
+    """Groups, checks, and errors."""
     errors = held_out_errors(rows, (fit.a0, fit.b0), power_prior(rows.x[:0], rows.reward[:0], 0.0))
     groups = groups_of(rows, errors, judgement.groups)
     seen = errors[~np.isnan(errors[:, 0])]
-    with_prior, neutral = seen.mean(axis=0).tolist() if len(seen) else (0.0, 0.0)
-    return groups, [newcomers(fit), *checks_of(groups)], (with_prior, neutral)
+    found = None
+    if len(seen):
+        with_prior, neutral = seen.mean(axis=0).tolist()
+        found = (with_prior, neutral)
+    return groups, [newcomers(fit), *checks_of(groups)], found
 
 
-def make_card(
-    run: Run, rows: Rows, fit: Fit, judgement: Judgement, fair: tuple[list[Group], list[Check], tuple[float, float]]
-) -> Card:
+def make_card(run: Run, rows: Rows, fit: Fit, judgement: Judgement, fair: Fair) -> Card:
     """The card of a run."""
     groups, checks, errors = fair
     return Card(
@@ -158,7 +165,8 @@ async def register(mlflow: httpx.AsyncClient, run: Run, fit: Fit, card: Card) ->
         "fairness": "failed" if card.failed else "passed",
     }
     errors = ("error", "neutral_error", "newcomer_error", "neutral_newcomer_error")
-    figures = {"kappa": fit.kappa} | {name: getattr(card.offline, name) for name in errors}
+    figures = {"kappa": fit.kappa}
+    figures |= {name: error for name in errors if (error := getattr(card.offline, name)) is not None}
     figures |= {one.estimator: one.figure.value for one in card.offline.estimates if one.figure is not None}
     return (await registry.register(fit.stored(), card, tags, figures)).id
 
@@ -210,14 +218,14 @@ def _window(run: Run, rows: Rows) -> Window:
     )
 
 
-def _offline(fit: Fit, judgement: Judgement, errors: tuple[float, float]) -> Offline:
+def _offline(fit: Fit, judgement: Judgement, errors: Errors) -> Offline:
     found = evaluate(judgement.evidence)
     return Offline(
         kappa=fit.kappa,
-        error=errors[0],
-        neutral_error=errors[1],
-        newcomer_error=fit.errors[fit.kappa],
-        neutral_newcomer_error=fit.errors[0.0],
+        error=errors[0] if errors else None,
+        neutral_error=errors[1] if errors else None,
+        newcomer_error=fit.errors.get(fit.kappa),
+        neutral_newcomer_error=fit.errors.get(0.0),
         target=judgement.target,
         earned=figure(found.on_policy) if found.on_policy is not None else None,
         estimates=[

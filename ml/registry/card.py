@@ -65,15 +65,15 @@ class Offline(_Piece):
     """How the model did on decisions that it was not fitted on.
 
     `error` is the mean squared error of held-out reactions foretold with it, `neutral_error` without; the `newcomer`
-    ones are of first reactions of people whom the prior was not made of. `earned` is what the log
-    earned, `estimates` what the model would have.
+    ones are of first reactions of people whom the prior was not made of. An error is None where no reaction could be
+    foretold. `earned` is what the log earned, `estimates` what the model would have.
     """
 
     kappa: float
-    error: float
-    neutral_error: float
-    newcomer_error: float
-    neutral_newcomer_error: float
+    error: float | None
+    neutral_error: float | None
+    newcomer_error: float | None
+    neutral_newcomer_error: float | None
     target: str
     earned: Figure | None
     estimates: list[Estimate]
@@ -158,7 +158,9 @@ def markdown(card: Card) -> str:
         ("check", "", "figures"), [(one.name, "passed" if one.passed else "FAILED", one.said) for one in card.checks]
     )
     heads = ("held-out group", "reactions", "error with it", "without")
-    lines += _table(heads, [(one.label, f"{one.reactions:,}", *_errors(one)) for one in card.groups])
+    lines += _table(
+        heads, [(one.label, f"{one.reactions:,}", *_errors(one.error, one.neutral_error)) for one in card.groups]
+    )
     earned = [(one.label, f"{one.decisions:,}", shown(one.earned), shown(one.estimate)) for one in card.groups]
     lines += _table(("held-out group", "decisions", "earned", "would earn"), earned)
     lines += ["## Limits", "", *(f"- {limit}" for limit in card.limits), ""]
@@ -193,8 +195,8 @@ def _offline(offline: Offline | None) -> list[str]:
         *_table(
             ("mean squared error of reactions foretold", "with it", "without"),
             [
-                ("held-out", f"{offline.error:.4f}", f"{offline.neutral_error:.4f}"),
-                ("newcomers'", f"{offline.newcomer_error:.4f}", f"{offline.neutral_newcomer_error:.4f}"),
+                ("held-out", *_errors(offline.error, offline.neutral_error)),
+                ("newcomers'", *_errors(offline.newcomer_error, offline.neutral_newcomer_error)),
             ],
         ),
         *_table(("reward a decision", "95 %"), rows),
@@ -203,8 +205,8 @@ def _offline(offline: Offline | None) -> list[str]:
     ]
 
 
-def _errors(group: Group) -> Iterable[str]:
-    return ("–" if error is None else f"{error:.4f}" for error in (group.error, group.neutral_error))
+def _errors(*errors: float | None) -> Iterable[str]:
+    return ("–" if error is None else f"{error:.4f}" for error in errors)
 
 
 def shown(figure: Figure | None) -> str:

@@ -1,5 +1,7 @@
 """The power prior of everybody's reactions, as strong as it foretells best, and the same for the same log and seed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -66,6 +68,14 @@ def test_the_same_log_and_seed_give_the_same_digest_and_another_log_another() ->
     assert digest != fit(gathered(life(110).log).fitted_on, seed=7).stored().digest
     one_more = gathered(log)
     assert digest != fit(one_more, seed=7).stored().digest
+
+
+def test_one_person_alone_is_foretold_from_nobody() -> None:
+    found = fit(alike(people=1), seed=7)
+    assert (found.errors, found.kappa) == ({}, min(KAPPAS))
+    rows = alike(people=2)
+    silent = replace(rows, reacted=rows.person == 0.0)
+    assert fit(silent, seed=7).errors == {}
 
 
 def test_another_seed_deals_people_otherwise() -> None:

@@ -45,6 +45,14 @@ def test_the_text_has_the_window_as_sequences_and_marks_a_failed_check() -> None
     assert "| DR | +0.3000 [+0.2000, +0.4000] |" in text
 
 
+def test_an_error_that_was_never_measured_reads_as_none() -> None:
+    card = whole(stored())
+    assert card.offline is not None
+    names = ("error", "neutral_error", "newcomer_error", "neutral_newcomer_error")
+    text = markdown(card.model_copy(update={"offline": card.offline.model_copy(update=dict.fromkeys(names))}))
+    assert "| held-out | – | – |\n| newcomers' | – | – |" in text
+
+
 def test_a_prior_is_read_back_to_the_bit() -> None:
     prior = stored(1 / 3)
     again = StoredPrior.from_json(prior.to_json())
