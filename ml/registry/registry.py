@@ -114,11 +114,9 @@ class Registry:
         rows = (await self._get("model-versions/search", max_results=MOST, order_by="creation_timestamp DESC")).get(
             "model_versions", []
         )
-        models = (await self._get("registered-models/search", max_results=MOST)).get("registered_models", [])
         aliases: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for model in models:
-            for alias in model.get("aliases", ()):
-                aliases[model["name"], alias["version"]].append(alias["alias"])
+        for name, version, alias in await self._aliases():
+            aliases[name, version].append(alias)
         return [_version(row, sorted(aliases[row["name"], row["version"]])) for row in rows]
 
     async def version(self, identifier: str) -> Version:
@@ -131,6 +129,10 @@ class Registry:
         except NotRegistered:
             raise NotRegistered(f"no version {identifier!r:.200} is registered") from None
         return _version(row, row.get("aliases", []))
+
+    async def bearing(self, alias: str) -> list[str]:
+        """The ids of the versions that have an alias: of each model at most one."""
+        return [f"{name}/{version}" for name, version, its in await self._aliases() if its == alias]
 
     async def tagged(self, name: str, key: str, value: str) -> Version | None:
         """The latest version of a model that has a tag; neither name nor tag may hold a quote."""
@@ -192,6 +194,11 @@ class Registry:
         """Replace a version's description, where MLflow shows the card."""
         body = {"name": version.name, "version": version.version, "description": text}
         _checked(await self._call("PATCH", f"{API}/mlflow/model-versions/update", json=body))
+
+    async def _aliases(self) -> list[tuple[str, str, str]]:
+        """Name, version and alias of whatever has one."""
+        models = (await self._get("registered-models/search", max_results=MOST)).get("registered_models", [])
+        return [(one["name"], its["version"], its["alias"]) for one in models for its in one.get("aliases", ())]
 
     async def _experiment(self) -> str:
         try:

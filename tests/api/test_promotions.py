@@ -6,6 +6,7 @@ import pytest
 from contracts.codec import Decoder
 from contracts.events.admin import UserErased
 from contracts.feature_sets import CURRENT
+from ml.registry.registry import CHAMPION, Registry
 from ml.registry.server import MOUNT
 from projections.audit import ScoreAudit
 from projections.folds.projection import State, advance
@@ -73,6 +74,31 @@ async def test_a_promoted_prior_scores_without_a_restart_and_one_event_goes_back
     assert listed[first]["aliases"] == [], "nobody scores from it"
     assert "## Rollout history" in listed[first]["card"]
     assert listed[second]["aliases"] == []
+
+
+async def test_one_version_of_a_feature_set_is_champion_whatever_its_model_is_called(
+    system: System, mlflow: MlflowServer
+) -> None:
+    first, second = await registered(mlflow.url, "crown"), await registered(mlflow.url, "rival", stored(3.0))
+
+    async def champions() -> list[str]:
+        versions = (await system.get("/api/admin/models"))["versions"]
+        return [one["id"] for one in versions if "champion" in one["aliases"]]
+
+    seen = []
+    for path, order in (
+        ("promote", {"model_version": first}), ("promote", {"model_version": second}), ("rollback", {}),
+        ("rollback", {}),
+    ):  # fmt: skip
+        assert (await system.post(f"/api/admin/models/{path}", **order))["note"] == ""
+        seen.append(await champions())
+    assert seen == [[first], [second], [first], []]
+    # As if MLflow had been away when nobody scored from it any more.
+    async with httpx.AsyncClient(base_url=mlflow.url) as client:
+        registry = Registry(client)
+        await registry.point(await registry.version(first), CHAMPION)
+    await system.post("/api/admin/models/promote", model_version=second)
+    assert await champions() == [second]
 
 
 async def test_people_erased_after_the_data_window_are_counted_when_the_card_is_read(

@@ -84,7 +84,8 @@ async def promote(parts: Parts, order: PromotionOrder, actor: str) -> Followed:
             # A second promotion would be what the next roll-back goes back to.
             raise Problem(409, "It is live", f"every score starts from {version.id} already", field="model_version")
         done = await command(parts, ModelPromoted(**prior.told_of(version.id), reason=reason), actor)
-    return await follow(parts, version.id, done, gains=CHAMPION, loses=SHADOW)
+    note = await _crowned(parts, prior.feature_set, version.id, done.seq)
+    return Followed(**done.model_dump(), model_version=version.id, note=note)
 
 
 async def roll_back(parts: Parts, order: RollbackOrder, actor: str) -> Followed:
@@ -94,9 +95,11 @@ async def roll_back(parts: Parts, order: RollbackOrder, actor: str) -> Followed:
         event = previous(stack, order.feature_set, order.reason)
         done = await command(parts, event, actor)
     if event.model_version != NEUTRAL:
-        return await follow(parts, event.model_version, done, gains=CHAMPION, loses=SHADOW)
-    note = await _followed(parts, stack[-1]["model_version"], done.seq, loses=CHAMPION)
-    return Followed(**done.model_dump(), model_version=NEUTRAL, note=note)
+        note = await _crowned(parts, order.feature_set, event.model_version, done.seq)
+    else:
+        note = await _followed(parts, stack[-1]["model_version"], done.seq, loses=CHAMPION)
+        note = note or await _dethroned(parts, order.feature_set, done.seq)
+    return Followed(**done.model_dump(), model_version=event.model_version, note=note)
 
 
 async def promotable(parts: Parts, identifier: str) -> tuple[Version, StoredPrior, Card]:
@@ -149,12 +152,8 @@ def previous(stack: Sequence[Mapping[str, Any]], feature_set: str, reason: str |
 
 def standing(parts: Parts, feature_set: str) -> list[dict[str, Any]]:
     """The promotions that stand, the live one last: going back takes one off, so that going back twice goes further."""
-    rows = parts.read_model.admin_actions(MOST, kind=ModelPromoted.ce_type())
-    bodies = [present(ADMIN_ACTIONS, row)["body"] for row in reversed(rows)]
     stack: list[dict[str, Any]] = []
-    for body in bodies:
-        if body["feature_set"] != feature_set:
-            continue
+    for body in _promoted(parts, feature_set):
         if body["model_version"] == NEUTRAL:
             stack.clear()
         elif body.get("rolled_back") is not None:
@@ -162,6 +161,13 @@ def standing(parts: Parts, feature_set: str) -> list[dict[str, Any]]:
         else:
             stack.append(body)
     return stack
+
+
+def _promoted(parts: Parts, feature_set: str) -> list[dict[str, Any]]:
+    """Every promotion of a feature set, in order."""
+    rows = parts.read_model.admin_actions(MOST, kind=ModelPromoted.ce_type())
+    bodies = [present(ADMIN_ACTIONS, row)["body"] for row in reversed(rows)]
+    return [body for body in bodies if body["feature_set"] == feature_set]
 
 
 async def consequence(parts: Parts, feature_set: str, model_version: str) -> Consequence:
@@ -203,6 +209,33 @@ async def _followed(
         await registry.describe(version, told(found))
     except (RegistryAway, NotRegistered) as problem:
         return f"aliases and card in MLflow stay as they were: {problem}"
+    return ""
+
+
+async def _crowned(parts: Parts, feature_set: str, identifier: str, seq: int) -> str:
+    """Make the version that is live the champion, the only one of its feature set; why not, in words."""
+    note = await _followed(parts, identifier, seq, gains=CHAMPION, loses=SHADOW)
+    return note or await _dethroned(parts, feature_set, seq)
+
+
+async def _dethroned(parts: Parts, feature_set: str, seq: int) -> str:
+    """Take the alias champion from whatever was live before, once a promotion is folded; why not, in words.
+
+    MLflow moves an alias within a model: another model's version keeps its own, as all do while MLflow is away.
+    """
+    if parts.settings.mlflow == "off":
+        return ""
+    left = "versions that are no longer live may still have the alias champion in MLflow"
+    if not await folded(parts, seq):
+        return f"{left}: the read model has not folded event {seq}; see health"
+    *before, live = [body["model_version"] for body in await asyncio.to_thread(_promoted, parts, feature_set)]
+    registry = Registry(parts.mlflow)
+    try:
+        for identifier in await registry.bearing(CHAMPION):
+            if identifier in before and identifier != live:
+                await registry.release(await registry.version(identifier), CHAMPION)
+    except (RegistryAway, NotRegistered) as problem:
+        return f"{left}: {problem}"
     return ""
 
 
