@@ -72,8 +72,9 @@ def refusal(found: Overlap) -> str:
         )
     if found.unsupported > MAX_UNSUPPORTED:
         return (
-            f"{found.unsupported:.1%} of what the policy would show was never possible in the log, which chose with "
-            "certainty (propensity 0 for all other tips): let the live policy explore (epsilon above 0), then ask again"
+            f"{found.unsupported:.1%} of what the policy would show was never possible in the log: those tips had "
+            "propensity 0 in the decisions where the policy would show them; let the live policy explore (epsilon "
+            "above 0), then ask again"
         )
     if found.effective < MIN_EFFECTIVE:
         return (

@@ -34,8 +34,16 @@ def test_too_few_decisions_are_refused() -> None:
 def test_a_deterministic_log_is_refused_with_the_reason() -> None:
     log = decisions([1.0] * 500, [1.0] * 500, [0.2] * 500, unsupported=0.8)
     said = refused(log)
-    assert "80.0% of what the policy would show was never possible in the log, which chose with certainty" in said
+    assert "80.0% of what the policy would show was never possible in the log" in said
+    assert "had propensity 0 in the decisions where the policy would show them" in said
     assert "let the live policy explore" in said
+
+
+def test_a_log_that_chose_by_chance_among_some_tips_is_not_said_to_be_certain() -> None:
+    # As Thompson sampling without a floor: of four tips two never win.
+    said = refused(decisions([1.0] * 500, [0.5] * 500, [0.25] * 500, unsupported=0.5))
+    assert "50.0% of what the policy would show was never possible in the log" in said
+    assert "certain" not in said
 
 
 def test_a_deterministic_log_still_answers_for_its_own_policy() -> None:
