@@ -1,6 +1,5 @@
 """Getting imported messages onto the stream: what it holds already is left out, the rest goes in atomic batches."""
 
-import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -10,6 +9,7 @@ from contracts.codec import Decoder
 from contracts.envelope import Malformed, Message, Recorded
 from contracts.headers import CE_ID, MSG_ID, from_header
 from contracts.signing import NO_TRUST
+from services.importing.survey import Survey, mark
 
 BATCH = 1000
 MAX_FILTERS = 1000
@@ -48,31 +48,43 @@ class Arrivals:
 
     An event is what the folds take it for: its subject and its id. Two producers may number their events alike, and
     the server knows an id whatever its subject, so what is published has a Nats-Msg-Id of both; the ce-id stays as it
-    was given. What is there counts by its event id, whatever Nats-Msg-Id it came with.
+    was given. What is there counts by its event id, whatever Nats-Msg-Id it came with. A dead letter is no event, and
+    the folds remember nothing of it: what it should have been is new.
     """
 
-    def __init__(self, bus: Bus, known: set[bytes]) -> None:
+    def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._known = known
+        self._known: set[bytes] = set()
+        self._dead: dict[bytes, int] = {}
         self.added = 0
         self.duplicates = 0
 
     @classmethod
-    async def on(cls, bus: Bus, subjects: Iterable[str] = ()) -> "Arrivals":
-        """Knows every event that stands on these subjects, or in the whole stream when none are given."""
-        wanted = sorted(set(subjects))
-        known: set[bytes] = set()
-        info = await bus.info()
+    async def on(cls, bus: Bus, surveys: Iterable[Survey]) -> "Arrivals":
+        """Knows which of the surveyed files' events the stream holds."""
+        found = list(surveys)
+        wanted = frozenset[bytes]().union(*(one.marks for one in found))
+        subjects = sorted(frozenset[str]().union(*(one.subjects for one in found)))
+        arrivals, info = cls(bus), await bus.info()
         decoder = Decoder(info.created, NO_TRUST)
-        filters = wanted if len(wanted) <= MAX_FILTERS else ()
+        filters = subjects if len(subjects) <= MAX_FILTERS else ()
         if info.last_seq:
             async for records in bus.read(0, upto=info.last_seq, subjects=filters):
-                known.update(
-                    _mark(record.subject, event_id)
-                    for record in records
-                    if (event_id := _event_id(record, decoder)) is not None
-                )
-        return cls(bus, known)
+                for record in records:
+                    arrivals._learn(record, wanted, decoder)
+        return arrivals
+
+    def _learn(self, record: Recorded, wanted: frozenset[bytes], decoder: Decoder) -> None:
+        header = record.headers.get(CE_ID)
+        named = mark(record.subject, from_header(header)) if header else None
+        if named is not None and named not in wanted:
+            # Most are such, and a long log is read through far sooner without a look at each body.
+            return
+        entry = decoder.decode(record)
+        if not isinstance(entry, Malformed):
+            self._known.add(mark(record.subject, entry.event_id))
+        elif named is not None:
+            self._dead[named] = record.seq
 
     async def publish(self, messages: Iterable[Message], moved: Callable[[], None]) -> None:
         """Publish the new ones among `messages` in order, a batch at a time, and call `moved` after each."""
@@ -80,25 +92,17 @@ class Arrivals:
         while batch := list(islice(iterator, BATCH)):
             new = []
             for message in batch:
-                mark = _mark(message.subject, from_header(message.headers[CE_ID]))
-                if mark not in self._known:
-                    self._known.add(mark)
-                    new.append(replace(message, headers=message.headers | {MSG_ID: mark.hex()}))
+                named = mark(message.subject, from_header(message.headers[CE_ID]))
+                if named not in self._known:
+                    self._known.add(named)
+                    new.append(replace(message, headers=message.headers | {MSG_ID: self._message_id(named)}))
             if new:
                 await self._bus.publish_batch(new)
             self.added += len(new)
             self.duplicates += len(batch) - len(new)
             moved()
 
-
-def _event_id(record: Recorded, decoder: Decoder) -> str | None:
-    """The id of a message's event, None when it is no event."""
-    if header := record.headers.get(CE_ID):
-        # Most have it, and a long log is read through far sooner without a look at each body.
-        return from_header(header)
-    entry = decoder.decode(record)
-    return None if isinstance(entry, Malformed) else entry.event_id
-
-
-def _mark(subject: str, event_id: str) -> bytes:
-    return hashlib.blake2b(f"{subject}\0{event_id}".encode(), digest_size=16).digest()
+    def _message_id(self, named: bytes) -> str:
+        """For the server to know the event by; its dead letter may have come under the same, from another release."""
+        dead = self._dead.get(named)
+        return named.hex() if dead is None else f"{named.hex()}-{dead}"

@@ -23,6 +23,7 @@ from contracts.times import parse_time
 from services.importing.dead_letters import fault
 from services.importing.errors import ImportFailed
 from services.importing.files import check_file, opened
+from services.importing.survey import Survey, mark
 
 SOURCE = "/tipstream/import/obd"
 FEATURE_SET = "obd-men.v1"
@@ -119,30 +120,35 @@ def _messages(decision: TipScored, clicked: str) -> list[Message]:
             decision_id=decision.decision_id,
             occurred_at=decision.occurred_at,
         )
-        messages.append(encode(click, event_id=f"{decision.decision_id}-click", source=SOURCE))
+        messages.append(encode(click, event_id=_click_id(decision.decision_id), source=SOURCE))
     return messages
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """How many messages a log makes and on which subjects, known before the first is published."""
-
-    messages: int
-    subjects: frozenset[str]
 
 
 def survey(log: Log) -> Survey:
     """Read a log through once for what it makes."""
-    people: set[str] = set()
+    people: dict[str, tuple[str, str]] = {}
+    marks: set[bytes] = set()
     messages = 0
-    for _, row in _rows(log.path, ("click", *USER_FEATURES)):
-        people.add(person_of(row))
+    for _, row in _rows(log.path, ("", "click", *USER_FEATURES)):
+        person = person_of(row)
+        if person not in people:
+            ids = {"user_id": person, "action": "helpful"}
+            people[person] = (build(TipScored.SUBJECT, ids), build(FeedbackReceived.SUBJECT, ids))
+        scored, reacted = people[person]
+        decision_id = _decision_id(log.policy, row[""])
+        marks.add(mark(scored, decision_id))
+        if row["click"] == "1":
+            marks.add(mark(reacted, _click_id(decision_id)))
         messages += 2 if row["click"] == "1" else 1
-    patterns = ({"user_id": person, "action": "helpful"} for person in people)
-    return Survey(
-        messages,
-        frozenset(build(kind.SUBJECT, values) for values in patterns for kind in (TipScored, FeedbackReceived)),
-    )
+    return Survey(messages, frozenset(marks), frozenset(subject for pair in people.values() for subject in pair))
+
+
+def _decision_id(policy: str, row_number: int | str) -> str:
+    return f"obd-{policy}-{row_number}"
+
+
+def _click_id(decision_id: str) -> str:
+    return f"{decision_id}-click"
 
 
 def item_tip(item: int) -> str:
@@ -166,7 +172,7 @@ def _decision(policy: str, row: dict[str, str], items: dict[int, Features], cand
         if name.startswith(AFFINITY) and text and (value := _number(row, name, float)) != 0.0
     }
     return TipScored(
-        decision_id=f"obd-{policy}-{_number(row, '', _whole)}",
+        decision_id=_decision_id(policy, _number(row, "", _whole)),
         user_id=person_of(row),
         policy=policy,
         feature_set=FEATURE_SET,

@@ -8,6 +8,7 @@ the line's SHA-256 is the event's, so that the same line never counts twice.
 import hashlib
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from contracts import headers
 from contracts.envelope import Message
 from contracts.events.base import Event
 from contracts.events.registry import BY_TYPE, types_on
-from contracts.headers import to_header
+from contracts.headers import from_header, to_header
 from contracts.subjects import BadId, BadSubject, build
 from services.importing.dead_letters import fault
 from services.importing.files import opened
+from services.importing.survey import Survey, mark
 
 SOURCE = "/tipstream/import/jsonl"
 TEXTS = ("id", "source", "type", "subject", "time", "specversion", "datacontenttype", "traceparent")
@@ -42,24 +44,38 @@ class _Refused(Exception):
 
 def read_events(path: Path, *, now_us: int) -> Iterator[Message | Refusal]:
     """Each line of a .jsonl[.gz] as a message or its refusal; `now_us` bounds the times it may claim."""
+    for number, text in _texts(path):
+        try:
+            message = _message(text)
+            if (why := fault(message, now_us)) is not None:
+                raise _Refused(why)
+            yield message
+        except _Refused as refusal:
+            yield Refusal(number, str(refusal))
+
+
+def survey(path: Path) -> Survey:
+    """Read a .jsonl[.gz] through once for what it may hold."""
+    lines = 0
+    marks: set[bytes] = set()
+    for _, text in _texts(path):
+        lines += 1
+        with suppress(_Refused):
+            message = _message(text)
+            marks.add(mark(message.subject, from_header(message.headers[headers.CE_ID])))
+    return Survey(lines, frozenset(marks))
+
+
+def _texts(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, with their numbers."""
     with opened(path) as lines:
         for number, line in enumerate(lines, 1):
-            text = line.strip()
-            if not text:
-                continue
-            try:
-                yield _message(text, now_us)
-            except _Refused as refusal:
-                yield Refusal(number, str(refusal))
+            if text := line.strip():
+                yield number, text
 
 
-def count_lines(path: Path) -> int:
-    """How many lines of a .jsonl[.gz] are not blank."""
-    with opened(path) as lines:
-        return sum(1 for line in lines if line.strip())
-
-
-def _message(text: bytes, now_us: int) -> Message:
+def _message(text: bytes) -> Message:
+    """The message of a line, whose body nobody has looked at yet."""
     line = _line(text)
     data = line["data"]
     if "subject" in line:
@@ -71,10 +87,7 @@ def _message(text: bytes, now_us: int) -> Message:
         raise _Refused("needs a subject (tips...) or a type")
     if kind is not None and kind.SIGNED:
         raise _Refused(f"{kind.TYPE} must be signed by this installation; use the admin routes for it")
-    message = Message(subject, _headers(line, text), orjson.dumps(data))
-    if (why := fault(message, now_us)) is not None:
-        raise _Refused(why)
-    return message
+    return Message(subject, _headers(line, text), orjson.dumps(data))
 
 
 def _line(text: bytes) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from services.importing.arrival import Arrivals, Bus, Watcher
-from services.importing.event_lines import count_lines, read_events
+from services.importing.event_lines import read_events, survey
 from services.importing.report import ImportReport, carry
 from services.publishing import now_us
 
@@ -13,6 +13,6 @@ async def import_jsonl(bus: Bus, path: Path, *, progress: Watcher | None = None)
 
     Raises ImportFailed when the file cannot be read.
     """
-    total = count_lines(path)
-    arrivals = await Arrivals.on(bus)
-    return await carry(arrivals, read_events(path, now_us=now_us()), total, progress)
+    found = survey(path)
+    arrivals = await Arrivals.on(bus, [found])
+    return await carry(arrivals, read_events(path, now_us=now_us()), found.messages, progress)

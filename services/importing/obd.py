@@ -19,7 +19,7 @@ async def import_obd(bus: Bus, path: Path, *, progress: Watcher | None = None) -
     """
     found = logs(path)
     surveys = [survey(log) for log in found]
-    arrivals = await Arrivals.on(bus, (subject for one in surveys for subject in one.subjects))
+    arrivals = await Arrivals.on(bus, surveys)
     now = now_us()
     messages = (message for log in found for message in read_obd(log, now_us=now))
     return await carry(arrivals, messages, sum(one.messages for one in surveys), progress)

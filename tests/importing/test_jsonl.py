@@ -16,6 +16,7 @@ from services.bus.jetstream import JetStreamBus
 from services.bus.memory import MemoryBus
 from services.importing.errors import ImportFailed
 from services.importing.jsonl import import_jsonl
+from services.importing.survey import mark
 from tests.importing.conftest import Fold
 from tests.servers import NatsServer
 from tests.waiting import ManualClock
@@ -107,6 +108,20 @@ async def test_an_event_without_any_id_is_known_by_its_place(
     path = lines(tmp_path / "events.jsonl", {"subject": "tips.feedback.helpful.ana", "id": row["event_id"], "data": {}})
     report = await import_jsonl(bus, path)
     assert (report.added, report.duplicates) == (0, 1)
+
+
+@pytest.mark.parametrize("message_id", ["dl1", mark("tips.feedback.helpful.edge", "dl1").hex()])
+async def test_what_stands_only_as_a_dead_letter_comes_in(
+    bus: JetStreamBus, folded: Fold, tmp_path: Path, message_id: str
+) -> None:
+    subject = "tips.feedback.helpful.edge"
+    await bus.publish(Message(subject, {"ce-id": "dl1", "Nats-Msg-Id": message_id}, b"not json"))
+    path = lines(tmp_path / "events.jsonl", {"subject": subject, "id": "dl1", "data": {}})
+    report = await import_jsonl(bus, path)
+    assert (report.added, report.duplicates) == (1, 0)
+    assert [row["user_id"] for row in (await folded(bus))["feedback"].values()] == ["edge"]
+    again = await import_jsonl(bus, path)
+    assert (again.added, again.duplicates) == (0, 1)
 
 
 @pytest.mark.parametrize(

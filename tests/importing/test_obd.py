@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from contracts.envelope import Message
 from contracts.times import parse_time
 from services.bus.jetstream import JetStreamBus
 from services.bus.memory import MemoryBus
 from services.importing.bandit_log import logs, read_obd
 from services.importing.errors import ImportFailed
 from services.importing.obd import BUILT_IN, import_obd
+from services.importing.survey import mark
 from tests.importing.conftest import Fold
 from tests.waiting import ManualClock
 
@@ -69,6 +71,19 @@ async def test_importing_again_after_the_duplicate_window_adds_nothing(
     clock.advance(90 * 86400)
     assert (await import_obd(memory_bus, folder)).added == 0
     assert (await memory_bus.info()).messages == 2
+
+
+async def test_a_row_that_stands_only_as_a_dead_letter_comes_in(
+    memory_bus: MemoryBus, folded: Fold, tmp_path: Path
+) -> None:
+    folder = small(tmp_path, f"{HEAD}\n{ROW}\n")
+    for message in read_obd(logs(folder)[0], now_us=NOW):
+        fields = message.headers | {"Nats-Msg-Id": mark(message.subject, message.headers["ce-id"]).hex()}
+        await memory_bus.publish(Message(message.subject, fields, b"{"))
+    assert (await import_obd(memory_bus, folder)).added == 2
+    assert (await import_obd(memory_bus, folder)).duplicates == 2
+    tables = await folded(memory_bus)
+    assert (len(tables["dead_letters"]), len(tables["tip_scores"]), len(tables["feedback"])) == (2, 1, 1)
 
 
 async def test_a_row_becomes_a_decision_with_all_that_was_logged(
