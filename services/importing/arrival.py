@@ -28,12 +28,19 @@ class Info(Protocol):
     def last_seq(self) -> int: ...
 
 
+class Ack(Protocol):
+    """What the stream answers to a message."""
+
+    @property
+    def duplicate(self) -> bool: ...
+
+
 class Bus(Protocol):
     """The stream, as far as an import needs it."""
 
     async def info(self) -> Info: ...
 
-    async def publish_batch(self, messages: Sequence[Message]) -> int: ...
+    async def publish_all(self, messages: Sequence[Message]) -> Sequence[Ack]: ...
 
     def read(
         self, after: int, *, upto: int | None = None, subjects: Sequence[str] = ()
@@ -41,7 +48,7 @@ class Bus(Protocol):
 
 
 class Arrivals:
-    """Publishes what is new and counts it.
+    """Publishes what is new and counts it; `meanwhile` are the duplicates that the stream did not hold at the start.
 
     The server forgets ids after its duplicate window and the folds theirs after a day of stream time (decisions after
     a month), so an import that may come again looks for its events in the stream itself.
@@ -58,6 +65,7 @@ class Arrivals:
         self._dead: dict[bytes, int] = {}
         self.added = 0
         self.duplicates = 0
+        self.meanwhile = 0
 
     @classmethod
     async def on(cls, bus: Bus, surveys: Iterable[Survey]) -> "Arrivals":
@@ -96,10 +104,12 @@ class Arrivals:
                 if named not in self._known:
                     self._known.add(named)
                     new.append(replace(message, headers=message.headers | {MSG_ID: self._message_id(named)}))
-            if new:
-                await self._bus.publish_batch(new)
-            self.added += len(new)
-            self.duplicates += len(batch) - len(new)
+            acks = await self._bus.publish_all(new)
+            # Another import may have been first; or this one, where the ack got lost and the batch was sent again.
+            meanwhile = sum(ack.duplicate for ack in acks)
+            self.meanwhile += meanwhile
+            self.added += len(new) - meanwhile
+            self.duplicates += len(batch) - len(new) + meanwhile
             moved()
 
     def _message_id(self, named: bytes) -> str:

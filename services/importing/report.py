@@ -10,13 +10,17 @@ from services.importing.event_lines import Refusal
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an import read and what of it was new to the stream; the lines of `refusals` were not imported."""
+    """What an import read and what of it was new to the stream; the lines of `refusals` were not imported.
+
+    `meanwhile` are the duplicates that came in during the import.
+    """
 
     decisions: int = 0
     feedback: int = 0
     other: int = 0
     added: int = 0
     duplicates: int = 0
+    meanwhile: int = 0
     refusals: list[Refusal] = field(default_factory=list)
 
     @property
@@ -27,7 +31,10 @@ class ImportReport:
     def summary(self) -> str:
         """One line of counts, then one for each line that was refused."""
         counts = f"{self.decisions:,} decisions, {self.feedback:,} reactions, {self.other:,} other events"
-        lines = [f"{counts}: {self.added:,} added, {self.duplicates:,} there already, {self.refused:,} refused"]
+        there = f"{self.duplicates:,} there already"
+        if self.meanwhile:
+            there += f" ({self.meanwhile:,} of them came in meanwhile: from another import, or sent twice by this one)"
+        lines = [f"{counts}: {self.added:,} added, {there}, {self.refused:,} refused"]
         lines += [f"line {refusal.line}: {refusal.reason}" for refusal in self.refusals]
         return "\n".join(lines)
 
@@ -54,5 +61,5 @@ async def carry(
             progress(arrivals.added + arrivals.duplicates + report.refused, total)
 
     await arrivals.publish(counted(), moved)
-    report.added, report.duplicates = arrivals.added, arrivals.duplicates
+    report.added, report.duplicates, report.meanwhile = arrivals.added, arrivals.duplicates, arrivals.meanwhile
     return report

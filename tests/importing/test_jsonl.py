@@ -14,9 +14,13 @@ from contracts.envelope import Message
 from contracts.times import parse_time
 from services.bus.jetstream import JetStreamBus
 from services.bus.memory import MemoryBus
+from services.importing.arrival import Arrivals
 from services.importing.errors import ImportFailed
+from services.importing.event_lines import read_events, survey
 from services.importing.jsonl import import_jsonl
+from services.importing.report import carry
 from services.importing.survey import mark
+from services.publishing import now_us
 from tests.importing.conftest import Fold
 from tests.servers import NatsServer
 from tests.waiting import ManualClock
@@ -108,6 +112,21 @@ async def test_an_event_without_any_id_is_known_by_its_place(
     path = lines(tmp_path / "events.jsonl", {"subject": "tips.feedback.helpful.ana", "id": row["event_id"], "data": {}})
     report = await import_jsonl(bus, path)
     assert (report.added, report.duplicates) == (0, 1)
+
+
+async def test_an_event_that_comes_in_meanwhile_is_added_once_in_the_counts_too(
+    bus: JetStreamBus, tmp_path: Path
+) -> None:
+    path = lines(tmp_path / "events.jsonl", FEEDBACK, SIGNAL)
+    found = survey(path)
+    both = [await Arrivals.on(bus, [found]) for _ in range(2)]
+    reports = [await carry(arrivals, read_events(path, now_us=now_us()), found.messages, None) for arrivals in both]
+    assert [(one.added, one.duplicates, one.meanwhile) for one in reports] == [(2, 0, 0), (0, 2, 2)]
+    assert "0 added, 2 there already (2 of them came in meanwhile: from another import, or sent twice" in (
+        reports[1].summary()
+    )
+    assert "meanwhile" not in reports[0].summary()
+    assert (await bus.info()).messages == 2
 
 
 @pytest.mark.parametrize("message_id", ["dl1", mark("tips.feedback.helpful.edge", "dl1").hex()])
