@@ -1,5 +1,6 @@
 """What an operator may set: the `TIPSTREAM_*` environment variables, their defaults, the paths under HOME."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
@@ -208,6 +209,11 @@ class Settings(BaseSettings):
                 raise SettingsError(
                     f"{PREFIX}HOME: {folder} cannot be created ({reason}); name a directory you may write to"
                 ) from problem
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise SettingsError(
+                    f"{PREFIX}HOME: {folder} cannot be written to (no permission, or a read-only file system); "
+                    "name a directory you may write to"
+                )
 
 
 def _explain(problem: ValidationError) -> str:

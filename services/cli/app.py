@@ -5,7 +5,8 @@ import sys
 import typer
 
 from contracts.errors import TipstreamError
-from services.cli import accounts, erasing, evaluating, events, features, operations, processes, training
+from services.cli import accounts, erasing, evaluating, events, features, operations, output, processes, training
+from services.cli.arguments import text_of
 
 app = typer.Typer(name="tipstream", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 processes.add_to(app)
@@ -25,8 +26,19 @@ def root() -> None:
 
 def main() -> None:
     """Run the command line; an error of Tipstream's own ends it with its message and status 1."""
+    output.escape_what_is_lacking()
     try:
-        app()
+        try:
+            app([text_of(argument) for argument in sys.argv[1:]])
+        finally:
+            sys.stdout.flush()
     except TipstreamError as error:
         print(f"tipstream: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if not output.is_lost(error):
+            raise
+        if not isinstance(error, BrokenPipeError):
+            said = f"the output cannot be written ({error.strerror}); make room, or send it elsewhere"
+            print(f"tipstream: {said}", file=sys.stderr)
         sys.exit(1)

@@ -1,7 +1,6 @@
 """The commands for producers: publish an event, tail the stream, import a log."""
 
 import asyncio
-import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -50,7 +49,7 @@ def publish(
     event_id: Annotated[str | None, typer.Option("--id", help="The event's id; the same id counts once.")] = None,
 ) -> None:
     """Publish one event and print its id and sequence; what would become a dead letter is refused with the reason."""
-    data = sys.stdin.buffer.read() if body == "-" else os.fsencode(body)
+    data = sys.stdin.buffer.read() if body == "-" else body.encode()
     identity = to_header(event_id or _own_id(data) or new_id())
     message = Message(subject, {CE_ID: identity, CE_SPECVERSION: SPECVERSION, MSG_ID: identity}, data)
 

@@ -17,6 +17,15 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def test_a_home_that_only_can_be_read_is_refused_in_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    settings.make_home()
+    # As on a read-only file system; root may write where the mode says nobody may.
+    monkeypatch.setattr(os, "access", lambda path, mode: not Path(path).samefile(settings.run_dir))
+    with pytest.raises(SettingsError, match=r"TIPSTREAM_HOME: .*run cannot be written to.*name a directory you may"):
+        settings.make_home()
+
+
 def test_defaults_are_those_of_the_design(tmp_path: Path) -> None:
     settings = Settings()
     ports = (settings.port, settings.scorer_port, settings.mlflow_port, settings.nats_port)

@@ -1,0 +1,37 @@
+"""Standard output as a person's terminal or a pipe can take it."""
+
+import codecs
+import errno
+import io
+import os
+import sys
+
+ESCAPED = "tipstream.escaped"
+LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE})
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """JSON's escapes, which leave JSON exact and are read by people too."""
+    assert isinstance(error, UnicodeEncodeError)
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2)), error.end
+
+
+codecs.register_error(ESCAPED, _escaped)
+
+
+def escape_what_is_lacking() -> None:
+    """Print characters that the encoding of standard output lacks as \\uXXXX from now on."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=ESCAPED)
+
+
+def is_lost(error: OSError) -> bool:
+    """Whether an error says that what was printed cannot be written; what is left of it is thrown away then."""
+    if error.filename is not None or error.errno not in LOST:
+        return False
+    # It would be tried again at the end of the process, with a traceback.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return True
