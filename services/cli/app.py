@@ -33,7 +33,7 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except TipstreamError as error:
-        print(f"tipstream: {error}", file=sys.stderr)
+        print(f"tipstream: {output.visible(str(error))}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
         if not output.is_lost(error):

@@ -18,6 +18,7 @@ from contracts.lines import json_line
 from contracts.subjects import check_pattern
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
+from services.cli.output import visible
 from services.publishing import new_id, now_us
 from services.settings import Settings
 
@@ -93,7 +94,7 @@ def tail(
             reading = bus.read(max(0, end - last), upto=None if follow else end, subjects=[pattern])
             async for batch in reading:
                 for recorded in batch:
-                    print(json_line(recorded).decode(), flush=True)
+                    print(visible(json_line(recorded).decode()), flush=True)
         finally:
             await bus.close()
 
@@ -125,7 +126,7 @@ def import_(
                 report = await read(bus, path, progress=advance)
             finally:
                 await bus.close()
-        print(report.summary())
+        print(visible(report.summary()))
         return report.refused
 
     if asyncio.run(run()):

@@ -18,6 +18,7 @@ from projections.replay import EVERY_PROJECTION, Plan, last_seq_of, plan_replay,
 from projections.statement import ask_sql
 from services.bootstrap import load_signer
 from services.bus.jetstream import JetStreamBus
+from services.cli.output import visible
 from services.cli.rows import show_rows
 from services.cli.watching import listening
 from services.publishing import EventPublisher, new_id
@@ -200,7 +201,7 @@ def sql(
     answer = asyncio.run(run())
     reason = answer.pop("cut")
     if as_json:
-        print(orjson.dumps(answer | {"truncated": reason is not None, "reason": reason}).decode())
+        print(visible(orjson.dumps(answer | {"truncated": reason is not None, "reason": reason}).decode()))
     elif as_csv:
         writer = csv.writer(sys.stdout)
         writer.writerow(answer["columns"])

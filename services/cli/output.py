@@ -4,9 +4,11 @@ import codecs
 import errno
 import io
 import os
+import re
 import sys
 
 ESCAPED = "tipstream.escaped"
+DRIVING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 LOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE})
 
 
@@ -18,6 +20,13 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error(ESCAPED, _escaped)
+
+
+def visible(text: str) -> str:
+    """Text that drives no terminal: control characters but tab and line's end, and those that turn its direction, as
+    JSON's escapes. JSON stays exact.
+    """
+    return DRIVING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def escape_what_is_lacking() -> None:

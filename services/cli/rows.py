@@ -7,12 +7,15 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
+from services.cli.output import visible
+
 
 def show_rows(console: Console, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows, every value whole: as a table if the console is wide enough (what is no terminal always is)."""
     # As text: a value such as "[/b]" is no markup.
-    shown = [[Text("" if value is None else str(value)) for value in row] for row in rows]
-    table = Table(*(Column(Text(name)) for name in columns))
+    shown = [[Text("" if value is None else visible(str(value))) for value in row] for row in rows]
+    names = [visible(name) for name in columns]
+    table = Table(*(Column(Text(name)) for name in names))
     for row in shown:
         table.add_row(*row)
     width = Measurement.get(console, console.options.update(width=1_000_000), table).maximum
@@ -21,7 +24,7 @@ def show_rows(console: Console, columns: Sequence[str], rows: Sequence[Sequence[
     elif width <= console.width:
         console.print(table)
     else:
-        _show_records(console, columns, shown)
+        _show_records(console, names, shown)
 
 
 def _show_records(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:

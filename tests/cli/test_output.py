@@ -73,6 +73,17 @@ def test_what_the_terminal_lacks_is_escaped_and_json_stays_exact(
     assert json.loads(told)["event_id"] == "\N{WOMAN}\u00fc"
 
 
+def test_tail_and_errors_drive_no_terminal_and_json_stays_exact(cli: Cli) -> None:
+    driving = "\x1b[31m\x7f\x9b2J\u202e"
+    body = json.dumps({"tip_id": driving}, ensure_ascii=False)
+    assert cli("publish", "tips.feedback.helpful.z", body, "--id", driving).returncode == 0
+    done = cli("tail", "--last", "1", "--no-follow")
+    assert r"\u001b[31m\u007f\u009b2J\u202e" in done.stdout
+    assert not set(driving) & set(done.stdout) - set("[31m2J")
+    assert json.loads(done.stdout)["body"] == {"tip_id": driving}
+    assert "\x9b" not in refused(cli("tail", "tips.\x9b2J.", "--no-follow"))
+
+
 @pytest.mark.parametrize("arguments", [["tail", "--last", "1", "--no-follow"], ["features", "list"]])
 def test_an_output_without_room_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], streams: list[TextIO], arguments: list[str]
