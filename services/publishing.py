@@ -3,12 +3,14 @@
 import time
 import uuid
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
-from contracts.codec import encode, encode_signed
-from contracts.envelope import Message
+from contracts.codec import Decoder, encode, encode_signed
+from contracts.envelope import Malformed, Message, Recorded
 from contracts.events.base import Event, SignedEvent
-from contracts.signing import Signer
+from contracts.signing import NO_TRUST, Signer
+
+_UNSIGNED = Decoder("", NO_TRUST)
 
 
 class Acknowledged(Protocol):
@@ -34,6 +36,19 @@ def now_us() -> int:
 def new_id() -> str:
     """A fresh id for an event, a decision or a replay."""
     return uuid.uuid4().hex
+
+
+def conflict(first: Recorded, subject: str, event: Event) -> str | None:
+    """Why the id that `first` has cannot be this unsigned event's too; None when they are one event, sent twice."""
+    found = _UNSIGNED.decode(first)
+    if not isinstance(found, Malformed) and first.subject == subject and _content(found.event) == _content(event):
+        return None
+    return f"was used for another event (sequence {first.seq}), so this one was not stored; choose a new one"
+
+
+def _content(event: Event) -> tuple[type[Event], dict[str, Any]]:
+    # Of one event the one body may hold the id that the other has in a header.
+    return type(event), event.model_dump(exclude={"event_id"})
 
 
 class EventPublisher:

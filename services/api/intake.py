@@ -2,14 +2,13 @@
 
 from pydantic import BaseModel
 
-from contracts.envelope import Recorded
 from contracts.events.base import Event
 from contracts.events.person import FeedbackReceived, SignalObserved
 from contracts.times import in_range
 from services.api.stream_link import StreamLink
 from services.bus.errors import BusUnavailable
 from services.problems import Problem
-from services.publishing import new_id, now_us
+from services.publishing import conflict, new_id, now_us
 
 ACK_S = 2.0
 
@@ -48,11 +47,6 @@ async def _publish(link: StreamLink, event: Event, given_id: str | None, tracepa
     except BusUnavailable as problem:
         detail = f"no ack from the stream: {problem}; the event may be in it, repeat with this event_id"
         raise Problem.unavailable(detail, extra={"event_id": event_id}) from None
-    if first is not None and not _says(first, event):
-        detail = f"was used for another event (sequence {ack.seq}), so this one was not stored; choose a new one"
-        raise Problem(409, "The event id is taken", f"event_id {detail}", errors=[("event_id", detail)])
+    if first is not None and (why := conflict(first, event.subject(), event)) is not None:
+        raise Problem(409, "The event id is taken", f"event_id {why}", errors=[("event_id", why)])
     return Accepted(event_id=event_id, seq=ack.seq)
-
-
-def _says(first: Recorded, event: Event) -> bool:
-    return first.subject == event.subject() and first.data == event.to_json()

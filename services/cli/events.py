@@ -19,7 +19,7 @@ from contracts.subjects import check_pattern
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
 from services.cli.output import visible
-from services.publishing import new_id, now_us
+from services.publishing import conflict, new_id, now_us
 from services.settings import Settings
 
 CONNECT_S = 5.0
@@ -35,6 +35,10 @@ class Format(StrEnum):
 
 class BadEvent(TipstreamError):
     """The event given on the command line would only become a dead letter; nothing was published."""
+
+
+class IdTaken(TipstreamError):
+    """The id given on the command line is another event's; nothing was stored, choose a new one."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -62,8 +66,11 @@ def publish(
             if isinstance(found := decoder.decode(trial), Malformed):
                 raise BadEvent(f"not published, it would be a dead letter ({found.reason}): {found.detail}")
             ack = await bus.publish(message, timeout=PUBLISH_S)
+            first = await bus.get(ack.seq) if ack.duplicate else None
         finally:
             await bus.close()
+        if first is not None and (why := conflict(first, subject, found.event)) is not None:
+            raise IdTaken(f"the id {found.event_id!r:.100} {why}")
         print(orjson.dumps({"event_id": found.event_id, "seq": ack.seq, "duplicate": ack.duplicate}).decode())
 
     asyncio.run(run())

@@ -8,7 +8,7 @@ import pytest
 
 from contracts import headers
 from contracts.codec import MAX_BODY_BYTES
-from contracts.envelope import Entry
+from contracts.envelope import Entry, Message
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
 from tests.api.callers import Door
@@ -189,6 +189,15 @@ async def test_an_event_id_that_another_event_has_is_a_conflict_and_not_a_silent
     problem = await refused(door, "/v1/feedback", FEEDBACK | {"event_id": "mine", "user_id": "bob"}, 409)
     assert problem["field"] == "event_id"
     assert (await refused(door, "/v1/signals", SIGNAL | {"event_id": "mine"}, 409))["field"] == "event_id"
+
+
+async def test_an_event_that_came_another_way_is_repeated_by_its_content(door: Door, bus: JetStreamBus) -> None:
+    for body, status in ((b'{ "event_id": "raw" }', 202), (b"not json", 409)):
+        subject, event_id = "tips.feedback.helpful.ada", "raw" if status == 202 else "dead"
+        ack = await bus.publish(Message(subject, {headers.CE_ID: event_id, headers.MSG_ID: event_id}, body))
+        answer = await door.caller.post("/v1/feedback", json=FEEDBACK | {"event_id": event_id})
+        assert answer.status_code == status, answer.text
+        assert answer.json().get("seq", ack.seq) == ack.seq
 
 
 async def test_a_traceparent_travels_with_the_event_and_a_broken_one_is_left_out(door: Door, bus: JetStreamBus) -> None:

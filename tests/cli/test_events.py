@@ -47,6 +47,22 @@ def test_an_event_is_published_once_under_its_id(cli: Cli) -> None:
     assert told[1] == {**told[0], "duplicate": True}
 
 
+def test_an_id_that_another_event_has_is_no_silent_loss(cli: Cli) -> None:
+    first = cli("publish", "tips.signal.phone.ann", '{"values": {"steps": 5}}', "--id", "taken")
+    assert first.returncode == 0, first.stderr
+    seq = json.loads(first.stdout)["seq"]
+    for subject, body in (
+        ("tips.signal.phone.bob", '{"values": {"steps": 5}}'),
+        ("tips.signal.phone.ann", '{"values": {"steps": 6}}'),
+        ("tips.feedback.helpful.ann", "{}"),
+    ):
+        said = refused(cli("publish", subject, body, "--id", "taken"))
+        assert f"the id 'taken' was used for another event (sequence {seq}), so this one was not stored" in said
+    again = cli("publish", "tips.signal.phone.ann", '{ "values": {"steps": 5.0}, "user_id": "ann"}', "--id", "taken")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout) == {"event_id": "taken", "seq": seq, "duplicate": True}
+
+
 def test_the_id_in_a_body_is_the_event_s(cli: Cli) -> None:
     done = cli("publish", "tips.feedback.helpful.ann", '{"event_id": "mine"}')
     assert done.returncode == 0, done.stderr
