@@ -214,7 +214,7 @@ def _whole(text: str) -> int:
 
 def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a csv[.gz] with their line numbers."""
-    with opened(path) as raw, io.TextIOWrapper(raw, encoding="utf-8", newline="") as text:
+    with opened(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as text:
         rows = csv.DictReader(text, restval="", strict=True)
         try:
             absent = [name or "the row number" for name in needed if name not in (rows.fieldnames or ())]

@@ -7,6 +7,7 @@ the line's SHA-256 is the event's, so that the same line never counts twice.
 
 import hashlib
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import orjson
 from contracts import headers
 from contracts.envelope import Message
 from contracts.events.base import Event
+from contracts.events.person import FeedbackReceived
 from contracts.events.registry import BY_TYPE, types_on
 from contracts.headers import from_header, to_header
 from contracts.subjects import BadId, BadSubject, build
@@ -70,7 +72,7 @@ def _texts(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines that are not blank, with their numbers."""
     with opened(path) as lines:
         for number, line in enumerate(lines, 1):
-            if text := line.strip():
+            if text := (line.removeprefix(BOM_UTF8) if number == 1 else line).strip():
                 yield number, text
 
 
@@ -82,7 +84,9 @@ def _message(text: bytes) -> Message:
         subject, kind = line["subject"], _kind_on(line["subject"])
     elif "type" in line:
         kind = BY_TYPE.get(line["type"].rpartition(".v")[0])
-        subject = _subject_of(kind, data) if kind else ""
+        if kind is None:
+            raise _Refused(f"type: {line['type']!r:.100} is no type of Tipstream; one is {FeedbackReceived.ce_type()}")
+        subject = _subject_of(kind, data)
     else:
         raise _Refused("needs a subject (tips...) or a type")
     if kind is not None and kind.SIGNED:
@@ -102,7 +106,8 @@ def _line(text: bytes) -> dict[str, Any]:
         raise _Refused(f"{', '.join(unknown)}: unknown beside data; there are {', '.join(TEXTS)}")
     for name in TEXTS:
         if name in line and not (isinstance(line[name], str) and line[name]):
-            raise _Refused(f"{name}: must be text")
+            wanted = "an RFC 3339 timestamp such as 2026-01-31T08:30:00Z" if name == "time" else "text, and not empty"
+            raise _Refused(f"{name}: must be {wanted}")
     if line.get("specversion", headers.SPECVERSION) != headers.SPECVERSION:
         raise _Refused(f"specversion: {line['specversion']} is unknown, this is {headers.SPECVERSION}")
     if line.get("datacontenttype", "application/json") != "application/json":

@@ -53,6 +53,16 @@ async def test_events_named_by_type_or_by_subject_come_in(memory_bus: MemoryBus,
     assert first.headers["ce-source"] == "/phone"
 
 
+async def test_a_byte_order_mark_is_no_part_of_the_first_line(memory_bus: MemoryBus, tmp_path: Path) -> None:
+    path = lines(tmp_path / "events.jsonl", SIGNAL, FEEDBACK)
+    assert (await import_jsonl(memory_bus, path)).added == 2
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    report = await import_jsonl(memory_bus, path)
+    assert (report.added, report.duplicates, report.refused) == (0, 2, 0)
+    path.write_bytes(b"\xef\xbb\xbf\n" + orjson.dumps(SIGNAL | {"id": "new"}))
+    assert (await import_jsonl(memory_bus, path)).added == 1
+
+
 async def test_importing_again_adds_nothing_however_late(
     memory_bus: MemoryBus, clock: ManualClock, tmp_path: Path
 ) -> None:
@@ -153,11 +163,16 @@ async def test_what_stands_only_as_a_dead_letter_comes_in(
         ({"subject": "elsewhere.ana", "data": {}}, "bad_subject"),
         ({"subject": "tips.feedback.helpful.a b", "data": {}}, "subject: "),
         ({"subject": "tips.feedback.adored.ana", "data": {}}, "unknown_action"),
-        ({"type": "tipstream.nothing.v1", "data": {}}, "bad_subject"),
+        *(
+            ({"type": kind, "data": FEEDBACK["data"]}, f"type: '{kind}' is no type .* tipstream.feedback.received.v1")
+            for kind in ("tipstream.nothing.v1", "tipstream.feedback.received")
+        ),
         ({"type": "tipstream.feedback.received.v9", "data": FEEDBACK["data"]}, "unknown_type"),
         ({"type": "tipstream.feedback.received.v1", "data": {"action": "helpful"}}, r"data\.user_id"),
         ({"subject": SIGNAL["subject"], "data": {"values": {"steps": "many"}}}, r"invalid_body: values\.steps"),
         (SIGNAL | {"time": "2100-01-01T00:00:00Z"}, "time_out_of_range"),
+        *((SIGNAL | {"time": time}, "time: must be an RFC 3339 timestamp such as 2026") for time in ("", 5)),
+        (SIGNAL | {"source": ""}, "source: must be text, and not empty"),
         (SIGNAL | {"specversion": "0.3"}, "specversion"),
         (SIGNAL | {"extra": "1"}, "extra: unknown"),
         (SIGNAL | {"id": 7}, "id: must be text"),

@@ -86,6 +86,11 @@ async def test_a_row_that_stands_only_as_a_dead_letter_comes_in(
     assert (len(tables["dead_letters"]), len(tables["tip_scores"]), len(tables["feedback"])) == (2, 1, 1)
 
 
+async def test_a_byte_order_mark_is_no_part_of_the_head_line(memory_bus: MemoryBus, tmp_path: Path) -> None:
+    folder = small(tmp_path, f"\ufeff{HEAD}\n{ROW}\n", f"\ufeff{ITEMS}")
+    assert (await import_obd(memory_bus, folder)).added == 2
+
+
 async def test_a_row_becomes_a_decision_with_all_that_was_logged(
     memory_bus: MemoryBus, folded: Fold, tmp_path: Path
 ) -> None:
