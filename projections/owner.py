@@ -125,7 +125,7 @@ class Owner:
 
     async def start(self) -> None:
         """Open the live version and begin to fold. Raises StoreInUse, AnalyticsInUse, SqlDoorError."""
-        number = self._versions.pointer(self.projection).version
+        number = self._versions.live(self.projection)
         self._end_at_start = (await self._bus.info()).last_seq
         self._live = await self._open(number)
         self._previous = self._versions.point(self.projection, number).previous
@@ -181,6 +181,7 @@ class Owner:
     async def _status(self) -> dict[str, Any]:
         if self._live is None:
             return {"projection": self.projection, "state": "starting", "seq": 0}
+        self._versions.stay(self.projection, self.live.version.number, self._previous)
         projector, info = self.live.projector, await self._bus.info()
         checkpoint = projector.checkpoint
         lag = max(info.last_seq - projector.seq, 0)

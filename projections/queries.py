@@ -29,8 +29,8 @@ from projections.folds.tables import (
     USERS,
     Table,
 )
-from projections.pointers import Pointers
-from projections.sqlite_files import SqliteFiles
+from projections.pointers import Pointers, PointersDamaged
+from projections.sqlite_files import UNREADABLE, SqliteFiles
 from projections.sqlite_tables import CHECKPOINT_COLUMNS, from_sqlite, listed
 
 PROJECTION = "sqlite"
@@ -248,14 +248,20 @@ class ReadModel:
         return next(iter(self._all(query, values)), None)
 
     def _all(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        pointer = self._pointers.get(PROJECTION)
-        path = self._folder / f"{PROJECTION}-v{pointer.version}.sqlite" if pointer else None
-        connection = self._files.get(path) if path else None
-        if connection is None:
-            raise ReadModelMissing(f"no SQLite read model under {self._folder}; start `tipstream projector`")
         try:
-            return connection.execute(query, values).fetchall()
-        except sqlite3.OperationalError as problem:
-            if "no such" not in str(problem):
-                raise
-            raise ReadModelMissing(f"the SQLite read model is being made ({problem}); try again shortly") from problem
+            pointer = self._pointers.get(PROJECTION)
+            path = self._folder / f"{PROJECTION}-v{pointer.version}.sqlite" if pointer else None
+            connection = self._files.get(path) if path else None
+            if connection is not None:
+                return connection.execute(query, values).fetchall()
+        except PointersDamaged as problem:
+            raise ReadModelMissing(str(problem)) from problem
+        except sqlite3.DatabaseError as problem:
+            if "no such" in str(problem):
+                raise ReadModelMissing(
+                    f"the SQLite read model is being made ({problem}); try again shortly"
+                ) from problem
+            if getattr(problem, "sqlite_errorcode", 0) & 0xFF in UNREADABLE:
+                raise ReadModelMissing(f"{path}: {problem}; start `tipstream projector` again") from problem
+            raise
+        raise ReadModelMissing(f"no SQLite read model under {self._folder}; start `tipstream projector`")

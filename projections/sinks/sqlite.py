@@ -4,7 +4,6 @@
 folded again from the stream; waiting for the disk at each would buy nothing.
 """
 
-import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -17,14 +16,12 @@ from projections.folds.changes import Row, TableBatch
 from projections.folds.tables import Table, tables_of
 from projections.projector import SinkBusy
 from projections.sinks.digests import Digests, digests_of
-from projections.sqlite_files import open_read_only
+from projections.sqlite_files import open_read_only, set_aside
 from projections.sqlite_tables import CHECKPOINT_COLUMNS, from_sqlite, listed, quoted, schema, to_sqlite
 
 # SQLITE_BUSY, LOCKED, NOMEM, IOERR, FULL: what a later try may find mended.
 PASSING = frozenset({5, 6, 7, 10, 13})
 _READ_CHECKPOINT = f"SELECT {CHECKPOINT_COLUMNS} FROM checkpoints"
-
-log = logging.getLogger(__name__)
 
 
 class StoreInUse(TipstreamError):
@@ -104,11 +101,7 @@ class SqliteSink:
         except sqlite3.DatabaseError as problem:
             if isinstance(problem, sqlite3.OperationalError):
                 raise
-            aside = self.path.with_name(f"{self.path.name}.damaged")
-            log.warning("%s is set aside as %s: %s", self.path, aside.name, problem)
-            self.path.replace(aside)
-            for suffix in ("-wal", "-shm"):
-                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            set_aside(self.path, problem)
             return _connect(self.path)
 
     def _stored_seq(self) -> int:

@@ -3,6 +3,7 @@
 `HOME/read_models/<projection>-v<N>.sqlite | .duckdb` hold the rows, `.state` beside them the fold's snapshot.
 """
 
+import logging
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -15,7 +16,7 @@ from projections.folds.digest import hexadecimal, rows_digest
 from projections.folds.learning import stats_rows
 from projections.folds.projection import State
 from projections.folds.tables import BANDIT_STATS, Store
-from projections.pointers import Pointer, Pointers
+from projections.pointers import Pointer, Pointers, PointersDamaged
 from projections.projector import Projector, Source
 from projections.sinks.digests import Digests
 from projections.sinks.duckdb import DuckdbSink
@@ -31,6 +32,8 @@ DUCKDB_INTERVAL_S = 0.5
 GATHER_S = 0.004
 # Two such processes share a machine with everything else; what does not fit goes to disk.
 DUCKDB_SETTINGS: Mapping[str, str | int] = {"memory_limit": "1GiB", "threads": 2}
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -64,7 +67,23 @@ class Versions:
 
     def pointer(self, projection: str) -> Pointer:
         """Which version is live; version 1 before anything was."""
-        return self._pointers.get(projection) or Pointer(projection, 1, None, 0)
+        return self._said(projection) or Pointer(projection, 1, None, 0)
+
+    def live(self, projection: str) -> int:
+        """The version to go on with, for its owner. Where nothing says which of several was live, it is a new one."""
+        self._pointers.mend()
+        pointer, numbers = self._said(projection), self.numbers(projection)
+        if pointer is not None:
+            return pointer.version
+        if len(numbers) < 2:
+            return numbers[0] if numbers else 1
+        log.warning("nothing says which version of %s was live (%s): it is folded again", projection, numbers)
+        return self.point(projection, numbers[-1] + 1).version
+
+    def stay(self, projection: str, version: int, previous: int | None) -> None:
+        """Say again what is live, for its owner, if the pointers were lost."""
+        if self._said(projection) is None:
+            self._pointers.restore(projection, version, previous)
 
     def point(self, projection: str, version: int) -> Pointer:
         """Make a version the live one; the one that was live becomes the previous."""
@@ -125,6 +144,13 @@ class Versions:
         for number in self.numbers(projection):
             if number < oldest:
                 self.drop(projection, number)
+
+    def _said(self, projection: str) -> Pointer | None:
+        try:
+            return self._pointers.get(projection)
+        except PointersDamaged:
+            self._pointers.mend()
+            return self._pointers.get(projection)
 
 
 def proof_of(version: OpenVersion, projector: Projector, user_id: str | None = None) -> Digests:

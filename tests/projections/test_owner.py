@@ -77,6 +77,17 @@ async def test_its_status_says_how_far_it_is(tmp_path: Path) -> None:
         assert status["checkpoint"]["message_id"] == "e20"
 
 
+async def test_it_starts_and_stays_whatever_became_of_the_pointers(tmp_path: Path) -> None:
+    pointers = tmp_path / "read_models" / "pointers.sqlite"
+    pointers.parent.mkdir()
+    pointers.write_bytes(b"damaged " * 1000)
+    async with owning(tmp_path, stream_of(log_of(1))) as owner:
+        assert Versions(tmp_path).pointer("sqlite").switched_at > 0
+        pointers.write_bytes(b"damaged " * 1000)
+        assert (await ask(owner, "status"))["version"] == 1
+        assert Versions(tmp_path).pointer("sqlite").switched_at > 0
+
+
 @pytest.mark.parametrize("projection", ["sqlite", "analytics"])
 async def test_its_digest_is_that_of_a_fresh_fold(tmp_path: Path, projection: str) -> None:
     stream, memory = stream_of(log_of(10)), MemorySink("sqlite" if projection == "sqlite" else "duckdb")

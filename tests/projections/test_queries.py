@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -164,6 +165,17 @@ async def test_files_deleted_and_folded_again_are_found(tmp_path: Path) -> None:
     await fold_version(tmp_path, 1, stream)
     assert model.seq() == LAST + 1
     model.close()
+
+
+@pytest.mark.parametrize("name", ["pointers.sqlite", "sqlite-v1.sqlite"])
+async def test_a_damaged_file_is_named_and_only_missing(model: ReadModel, tmp_path: Path, name: str) -> None:
+    assert model.seq() == LAST
+    path = tmp_path / "read_models" / name
+    damaged = path.with_name("new")
+    damaged.write_bytes(Random(1).randbytes(12_000))
+    damaged.replace(path)
+    with pytest.raises(ReadModelMissing, match=name):
+        model.seq()
 
 
 def test_without_a_read_model_it_says_what_to_do(tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
 """Versions of a projection on disk and the pointer that says which is live."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
+from threading import Barrier
 
 import pytest
 
 from projections.folds.digest import combined
-from projections.pointers import Pointers
+from projections.pointers import Pointer, Pointers
 from projections.sinks.duckdb import DuckdbSink
 from projections.sinks.sqlite import SqliteSink
-from projections.sinks.versions import Versions, proof_of
+from projections.sinks.versions import STORES, Versions, proof_of
 from tests.folds.log import Log
 from tests.projections.listed import stream_of
 
@@ -65,6 +68,51 @@ def test_only_versions_older_than_one_step_back_are_dropped(tmp_path: Path) -> N
     versions.point("sqlite", 3)
     versions.drop_old("sqlite")
     assert names(tmp_path) == ["pointers.sqlite", "query-v1.duckdb", "sqlite-v2.sqlite", "sqlite-v3.sqlite"]
+
+
+def damage(home: Path) -> None:
+    """Random bytes where the pointers were."""
+    (home / "read_models").mkdir(exist_ok=True)
+    (home / "read_models" / "pointers.sqlite").write_bytes(Random(1).randbytes(12_000))
+
+
+def test_damaged_pointers_are_set_aside_once_by_all_who_start(tmp_path: Path) -> None:
+    for _ in range(5):
+        damage(tmp_path)
+        beginning = Barrier(4)
+
+        def start(projection: str, beginning: Barrier = beginning) -> Pointer:
+            versions = Versions(tmp_path)
+            beginning.wait()
+            return versions.point(projection, versions.live(projection))
+
+        with ThreadPoolExecutor(4) as threads:
+            said = list(threads.map(start, STORES))
+        assert [Versions(tmp_path).pointer(projection) for projection in STORES] == said
+        assert [pointer.version for pointer in said] == [1] * 4
+        assert names(tmp_path) == ["pointers.sqlite", "pointers.sqlite.damaged"]
+
+
+def test_where_nothing_says_which_version_was_live_it_is_a_new_one(tmp_path: Path) -> None:
+    touch(tmp_path, "sqlite-v3.sqlite", "sqlite-v3.state", "query-v1.duckdb", "query-v2.duckdb")
+    damage(tmp_path)
+    # The one that is left after an erasure, and one of which an older one may be "as it was".
+    assert Versions(tmp_path).live("sqlite") == 3
+    assert Versions(tmp_path).live("query") == 3
+    # Also when its process dies before there is a file.
+    assert Versions(tmp_path).live("query") == 3
+    assert Versions(tmp_path).live("analytics") == 1
+
+
+def test_pointers_that_were_lost_are_said_again_by_the_owner(tmp_path: Path) -> None:
+    versions = Versions(tmp_path)
+    versions.point("sqlite", 1)
+    versions.point("sqlite", 4)
+    damage(tmp_path)
+    versions.stay("sqlite", 4, 1)
+    versions.stay("sqlite", 5, 4)
+    pointer = versions.pointer("sqlite")
+    assert (pointer.version, pointer.previous) == (4, 1)
 
 
 @pytest.mark.parametrize(
