@@ -31,6 +31,7 @@ from projections.control import (
     read_question,
     write_answer,
 )
+from projections.damage import StoreDamaged
 from projections.pieces import AnswerTooLarge, Pieces
 from projections.projector import ProjectionEnded, ProjectionStopped, Projector
 from projections.reports.registry import report_of
@@ -154,7 +155,12 @@ class Owner:
         question = read_question(data)
         if isinstance(question, Piece):
             return self._pieces.piece(question.kept, question.number)
-        return self._pieces.cut(write_answer(await self._answer(question)))
+        try:
+            return self._pieces.cut(write_answer(await self._answer(question)))
+        except StoreDamaged as problem:
+            if not self._failed.done():
+                self._failed.set_exception(problem)
+            raise
 
     async def _answer(self, question: Question) -> dict[str, Any]:
         if isinstance(question, Status):

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import TipstreamError
-from projections.sqlite_files import BUSY_S, SqliteFiles, damage, set_aside
+from projections.damage import set_aside
+from projections.sqlite_files import BUSY_S, SqliteFiles, damage
 
 FILE = "pointers.sqlite"
 _TABLE = (

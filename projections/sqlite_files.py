@@ -1,6 +1,5 @@
 """Read-only SQLite connections, one a thread and file, opened again when the file was replaced."""
 
-import logging
 import os
 import sqlite3
 import threading
@@ -9,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BUSY_S = 5.0
+# SQLITE_CORRUPT, NOTADB.
+DAMAGED = frozenset({11, 26})
 # SQLITE_BUSY, LOCKED, IOERR, CORRUPT, CANTOPEN, NOTADB.
 UNREADABLE = frozenset({5, 6, 10, 11, 14, 26})
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -76,13 +75,3 @@ def damage(path: Path) -> str | None:
     except sqlite3.DatabaseError as problem:
         return str(problem)
     return None if found == "ok" else str(found)
-
-
-def set_aside(path: Path, problem: object) -> None:
-    """Keep a damaged database as `<name>.damaged` and go on without; nobody may have it open for writing."""
-    aside = path.with_name(f"{path.name}.damaged")
-    log.warning("%s is set aside as %s: %s", path, aside.name, problem)
-    path.replace(aside)
-    # They belong to the damaged one: SQLite would play them into the next.
-    for suffix in ("-wal", "-shm", "-journal"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from contracts.errors import TipstreamError
 from projections.checkpoint import Checkpoint
+from projections.damage import StoreDamaged, damaged, noted, set_aside
 from projections.folds.changes import Row, TableBatch
 from projections.folds.projection import FOLD_VERSION
 from projections.folds.tables import Kind, Table, tables_of
@@ -42,6 +43,7 @@ CHECKPOINTS = (
     "fold_version INTEGER, feature_set VARCHAR)"
 )
 ROWS_AT_ONCE = 5_000
+CORRUPT = "Corrupt database file"
 
 log = logging.getLogger(__name__)
 
@@ -64,16 +66,12 @@ class DuckdbSink:
         self.path = path
         self._settings: dict[str, str | bool | int | float | list[str]] = {**(settings or {})}
         self._spawning = threading.Lock()
-        # What cursors come from; it runs no statement itself, so that nobody waits for the writer.
-        self.connection = self._open()
-        self._writer = self.cursor()
         # Whether there is nothing but this release's empty tables, which a reset need not make again.
         self._new = False
-        if not self._writer.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchone():
-            self._create()
-        elif (held := _checkpoint(self._writer)) is not None and held.fold_version == FOLD_VERSION:
-            with self._transaction():
-                _create_views(self._writer)
+        # What cursors come from; it runs no statement itself, so that nobody waits for the writer.
+        self.connection: duckdb.DuckDBPyConnection
+        self._writer: duckdb.DuckDBPyConnection
+        self._open()
         self._seq = self._stored_seq()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -86,7 +84,7 @@ class DuckdbSink:
         return _checkpoint(self._writer)
 
     def apply(self, batches: Sequence[TableBatch], checkpoint: Checkpoint) -> None:
-        """Store rows and checkpoint, or nothing. Raises SinkBusy."""
+        """Store rows and checkpoint, or nothing. Raises SinkBusy, StoreDamaged."""
         self._new = False
         with self._transaction():
             for batch in batches:
@@ -113,9 +111,11 @@ class DuckdbSink:
             yield from _rows(cursor, table, user_id, f" ORDER BY {_listed(table.key)}")
 
     def proof(self, user_id: str | None = None) -> Digests:
-        """The digest of each table and the checkpoint, as one transaction sees them; from any thread."""
-        with self.cursor() as cursor:
-            cursor.execute("BEGIN TRANSACTION READ ONLY")
+        """The digest of each table and the checkpoint, as one transaction sees them; from any thread.
+
+        Raises StoreDamaged.
+        """
+        with self._reading() as cursor:
             checkpoint = _checkpoint(cursor)
             digests = digests_of(tables_of("duckdb"), user_id, lambda table, person: _rows(cursor, table, person, ""))
             return Digests(checkpoint, digests)
@@ -158,25 +158,54 @@ class DuckdbSink:
         self.connection.close()
 
     def _first(self, limit: int, query: str, values: Mapping[str, Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
-        with self.cursor() as cursor:
-            cursor.execute("BEGIN TRANSACTION READ ONLY")
+        with self._reading() as cursor:
             cursor.execute(f"{query} LIMIT {limit:d}", values)
             return [column[0] for column in cursor.description or ()], cursor.fetchall()
 
-    def _open(self) -> duckdb.DuckDBPyConnection:
+    def _open(self) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        existed = self.path.is_file()
+        if existed and (problem := noted(self.path)):
+            set_aside(self.path, problem)
         try:
-            return duckdb.connect(str(self.path), config=self._settings)
+            self._begin()
+        except (duckdb.Error, StoreDamaged) as problem:
+            passing = isinstance(problem, duckdb.OutOfMemoryException) or "No space left" in str(problem)
+            if passing or not existed:
+                raise
+            set_aside(self.path, problem)
+            self._begin()
+
+    def _begin(self) -> None:
+        """Connect and read what every start needs. Raises AnalyticsInUse, SinkBusy, StoreDamaged."""
+        try:
+            self.connection = duckdb.connect(str(self.path), config=self._settings)
         except duckdb.Error as problem:
             if "lock on file" in str(problem):
                 raise AnalyticsInUse(f"{self.path} is open in another process; stop it first ({problem})") from None
-            if not self.path.is_file():
-                raise
-            aside = self.path.with_name(f"{self.path.name}.damaged")
-            log.warning("%s is set aside as %s: %s", self.path, aside.name, problem)
-            self.path.replace(aside)
-            self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
-            return duckdb.connect(str(self.path), config=self._settings)
+            raise
+        try:
+            self._writer = self.cursor()
+            if not self._writer.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchone():
+                self._create()
+            elif (held := _checkpoint(self._writer)) is not None and held.fold_version == FOLD_VERSION:
+                with self._transaction():
+                    _create_views(self._writer)
+        except BaseException:
+            self.connection.close()
+            raise
+
+    @contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor in a transaction of its own."""
+        try:
+            with self.cursor() as cursor:
+                cursor.execute("BEGIN TRANSACTION READ ONLY")
+                yield cursor
+        except duckdb.Error as problem:
+            if CORRUPT in str(problem) and isinstance(problem, duckdb.IOException | duckdb.FatalException):
+                raise damaged(self.path, problem) from problem
+            raise
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -189,6 +218,8 @@ class DuckdbSink:
                 self._undo()
                 raise
         except (duckdb.OutOfMemoryException, duckdb.IOException) as problem:
+            if CORRUPT in str(problem):
+                raise damaged(self.path, problem) from problem
             raise SinkBusy(f"{self.path}: {problem}") from problem
 
     def _undo(self) -> None:

@@ -6,17 +6,18 @@ folded again from the stream; waiting for the disk at each would buy nothing.
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import astuple
 from pathlib import Path
 
 from contracts.errors import TipstreamError
 from projections.checkpoint import Checkpoint
+from projections.damage import damaged, noted, set_aside
 from projections.folds.changes import Row, TableBatch
 from projections.folds.tables import Table, tables_of
 from projections.projector import SinkBusy
 from projections.sinks.digests import Digests, digests_of
-from projections.sqlite_files import open_read_only, set_aside
+from projections.sqlite_files import DAMAGED, damage, open_read_only
 from projections.sqlite_tables import CHECKPOINT_COLUMNS, from_sqlite, listed, quoted, schema, to_sqlite
 
 # SQLITE_BUSY, LOCKED, NOMEM, IOERR, FULL: what a later try may find mended.
@@ -41,8 +42,8 @@ class SqliteSink:
         return _checkpoint(self.connection)
 
     def apply(self, batches: Sequence[TableBatch], checkpoint: Checkpoint) -> None:
-        """Store rows and checkpoint, or nothing. Raises SinkBusy, StoreInUse."""
-        try:
+        """Store rows and checkpoint, or nothing. Raises SinkBusy, StoreInUse, StoreDamaged."""
+        with self._judged():
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 if self._stored_seq() != self._seq:
@@ -56,10 +57,6 @@ class SqliteSink:
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise
-        except sqlite3.OperationalError as problem:
-            if problem.sqlite_errorcode & 0xFF in PASSING:
-                raise SinkBusy(f"{self.path}: {problem}") from problem
-            raise
         self._seq = checkpoint.seq
 
     def reset(self) -> None:
@@ -77,8 +74,11 @@ class SqliteSink:
             yield from _rows(connection, table, user_id, f" ORDER BY {listed(table.key)}")
 
     def proof(self, user_id: str | None = None) -> Digests:
-        """The digest of each table and the checkpoint, as one transaction sees them; from any thread."""
-        with closing(open_read_only(self.path)) as connection:
+        """The digest of each table and the checkpoint, as one transaction sees them; from any thread.
+
+        Raises StoreDamaged.
+        """
+        with self._judged(), closing(open_read_only(self.path)) as connection:
             connection.execute("BEGIN")
             checkpoint = _checkpoint(connection)
             digests = digests_of(
@@ -96,13 +96,21 @@ class SqliteSink:
 
     def _open(self) -> sqlite3.Connection:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            return _connect(self.path)
-        except sqlite3.DatabaseError as problem:
-            if isinstance(problem, sqlite3.OperationalError):
-                raise
+        if self.path.is_file() and (problem := noted(self.path) or damage(self.path)):
             set_aside(self.path, problem)
-            return _connect(self.path)
+        return _connect(self.path)
+
+    @contextmanager
+    def _judged(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as problem:
+            code = getattr(problem, "sqlite_errorcode", 0) & 0xFF
+            if code in DAMAGED:
+                raise damaged(self.path, problem) from problem
+            if code in PASSING:
+                raise SinkBusy(f"{self.path}: {problem}") from problem
+            raise
 
     def _stored_seq(self) -> int:
         try:

@@ -14,6 +14,7 @@ import projections.pieces
 import projections.projector
 from contracts.envelope import Entry, Malformed, Recorded
 from projections.control import BadQuestion
+from projections.damage import StoreDamaged, damaged
 from projections.folds.changes import Change
 from projections.folds.projection import State, advance, fold
 from projections.owner import NoSuchVersion, NotFolded, Owner
@@ -86,6 +87,20 @@ async def test_it_starts_and_stays_whatever_became_of_the_pointers(tmp_path: Pat
         pointers.write_bytes(b"damaged " * 1000)
         assert (await ask(owner, "status"))["version"] == 1
         assert Versions(tmp_path).pointer("sqlite").switched_at > 0
+
+
+async def test_a_store_that_proves_damaged_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = Owner(stream_of(log_of(1)), Versions(tmp_path), "sqlite")
+    await owner.start()
+
+    def proof(sink: SqliteSink, _: str | None) -> None:
+        raise damaged(sink.path, OSError("a page"))
+
+    monkeypatch.setattr(SqliteSink, "proof", proof)
+    with pytest.raises(StoreDamaged, match="sets the file aside"):
+        await ask(owner, "digest")
+    with pytest.raises(StoreDamaged, match="a page"):
+        await owner.run()
 
 
 @pytest.mark.parametrize("projection", ["sqlite", "analytics"])

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import duckdb
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from contracts.events.admin import BanditReset
 from projections.checkpoint import Checkpoint
+from projections.damage import StoreDamaged
 from projections.folds.changes import Put, coalesce
 from projections.folds.tables import BY_NAME, TIPS, Store, tables_of
 from projections.projector import SinkBusy
@@ -157,6 +159,61 @@ def test_a_file_that_is_no_database_is_set_aside(tmp_path: Path, kind: Store) ->
     sink = open_sink(kind, tmp_path)
     assert sink.checkpoint() is None
     assert path.with_name(f"rows.{kind}.damaged").read_bytes().startswith(b"garbage")
+    close(sink)
+
+
+def filled(kind: Store, folder: Path) -> Path:
+    """A store with rows in many pages, closed."""
+    sink = open_sink(kind, folder)
+    rows = [Put(TIPS, (f"tip-{n}", f"{n} " * 400, "", "rest", 1, 2, True, 5, 7)) for n in range(2000)]
+    sink.apply(coalesce(rows), CHECKPOINT)
+    close(sink)
+    return folder / f"rows.{kind}"
+
+
+def overwrite(path: Path, begin: float, end: float) -> None:
+    """Random bytes at 200 places of a file, between two parts of it."""
+    chance, content = Random(1), bytearray(path.read_bytes())
+    for _ in range(200):
+        at = int(len(content) * chance.uniform(begin, end))
+        content[at : at + 64] = chance.randbytes(64)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("begin", [0.02, 0.3, 0.8])
+@kinds
+def test_a_file_with_damaged_pages_is_set_aside_at_once_or_at_the_next_start(
+    tmp_path: Path, kind: Store, begin: float
+) -> None:
+    path = filled(kind, tmp_path)
+    aside = path.with_name(f"{path.name}.damaged")
+    overwrite(path, begin, 0.9)
+    sink = open_sink(kind, tmp_path)
+    if not aside.exists():
+        with pytest.raises(StoreDamaged, match=f"{path.name} is damaged"):
+            sink.proof()
+        close(sink)
+        sink = open_sink(kind, tmp_path)
+    assert aside.exists()
+    assert sink.checkpoint() is None
+    tip(sink, "again", CHECKPOINT)
+    close(sink)
+    assert [row[1] for row in open_sink(kind, tmp_path).rows(TIPS)] == ["again"]
+
+
+@kinds
+def test_damage_that_is_met_while_rows_are_stored_is_no_passing_trouble(tmp_path: Path, kind: Store) -> None:
+    path = filled(kind, tmp_path)
+    sink = open_sink(kind, tmp_path)
+    # Behind the store's back: what it reads now is not what it wrote.
+    overwrite(path, 0.02, 0.9)
+    rows = [Put(TIPS, (f"tip-{n}", "changed", "", "rest", 1, 2, True, 5, 7)) for n in range(2000)]
+    with pytest.raises(StoreDamaged, match="is damaged"):
+        sink.apply(coalesce(rows), CHECKPOINT)
+    close(sink)
+    sink = open_sink(kind, tmp_path)
+    assert sink.checkpoint() is None
+    assert path.with_name(f"{path.name}.damaged").exists()
     close(sink)
 
 
