@@ -9,7 +9,8 @@ from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ml.policies.registry import warm_up
-from ml.serving.outbox import OutboxBroken
+from ml.serving.closed import Closed, opened
+from ml.serving.outbox import OutboxBroken, OutboxClosed
 from ml.serving.routes import add_routes
 from ml.serving.scorer import Scorer
 from projections.queries import ReadModelMissing
@@ -29,7 +30,18 @@ def create_app(settings: Settings, *, bus: Bus | None = None, on_end: Callable[[
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(warm_up)
-        scorer = app.state.scorer = Scorer(settings)
+        try:
+            scorer = app.state.scorer = Scorer(settings)
+        except OutboxClosed as problem:
+            app.state.closed = problem
+            waiting = asyncio.create_task(opened(settings.outbox_dir / "scorer.sqlite", problem), name="outbox")
+            waiting.add_done_callback(lambda task: None if task.cancelled() or on_end is None else on_end())
+            try:
+                yield
+            finally:
+                waiting.cancel()
+                await asyncio.wait({waiting})
+            return
         serving = asyncio.create_task(scorer.serve(bus), name="serve the scorer")
         serving.add_done_callback(lambda task: _ended(scorer, task, on_end))
         try:
@@ -45,6 +57,7 @@ def create_app(settings: Settings, *, bus: Bus | None = None, on_end: Callable[[
     for kind in (ReadModelMissing, BusUnavailable, OutboxBroken):
         app.add_exception_handler(kind, _unavailable)
     app.add_middleware(RefusalCount)
+    app.add_middleware(Closed)
     add_routes(app)
     return app
 
@@ -91,8 +104,14 @@ def run_scorer(settings: Settings) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
+    ended = False
+
     def end() -> None:
-        server.should_exit = True
+        nonlocal ended
+        server.should_exit = ended = True
 
     server = http_server(create_app(settings, on_end=end), settings.host, settings.scorer_port)
     server.run()
+    if ended:
+        # Nobody asked for it: whoever keeps it alive starts it again.
+        raise SystemExit(1)

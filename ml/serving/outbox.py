@@ -28,8 +28,20 @@ CREATE TABLE IF NOT EXISTS refused (
 class OutboxBroken(TipstreamError):
     """A decision could be neither logged nor kept: see the disk that holds HOME/outbox, then try again."""
 
+    def __init__(
+        self, path: Path, error: Exception, said: str = "the decision could be neither logged nor kept"
+    ) -> None:
+        super().__init__(f"{said}: {path}: {error}")
+
+
+class OutboxClosed(OutboxBroken):
+    """The outbox cannot be opened; it may hold decisions that people saw, so it is not set aside by itself."""
+
+    REMEDY = "make {path} readable again, or move it away to go on without the decisions that wait in it"
+
     def __init__(self, path: Path, error: Exception) -> None:
-        super().__init__(f"the decision could be neither logged nor kept: {path}: {error}")
+        super().__init__(path, error, "the outbox cannot be opened, and may hold decisions that people saw")
+        self.remedy = self.REMEDY.format(path=path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +60,7 @@ class Outbox:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or create the file. Raises OutboxBroken."""
+        """Open or create the file. Raises OutboxClosed."""
         self.path = path
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,7 +73,9 @@ class Outbox:
             self._oldest_us = self._oldest()
             self.refused: int = self._db.execute("SELECT count(*) FROM refused").fetchone()[0]
         except (OSError, sqlite3.Error) as error:
-            raise OutboxBroken(path, error) from error
+            if hasattr(self, "_db"):
+                self._db.close()
+            raise OutboxClosed(path, error) from error
 
     def __len__(self) -> int:
         return len(self._ids)

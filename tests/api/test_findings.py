@@ -47,6 +47,16 @@ def test_a_fold_that_failed_is_told_from_a_process_that_is_gone() -> None:
     assert (found.says, found.remedy) == ("stands still at event 41: event 42: boom", STANDS_STILL)
 
 
+def test_a_part_that_says_itself_why_it_is_down_is_heard() -> None:
+    told = {"last_error": "the outbox cannot be opened", "remedy": "move it away"}
+    (found,) = findings(condition(scorer=part("down", seq=0, details=told), outbox=absent("the scorer does not tell")))
+    assert (found.component, found.says, found.remedy) == (
+        "scorer",
+        "is down: the outbox cannot be opened",
+        "move it away",
+    )
+
+
 def test_who_must_act_is_told_before_who_may_wait() -> None:
     found = findings(
         condition(scorer=part("starting"), analytics=part("behind", lag_events=1234), query=absent("no answer"))

@@ -3,14 +3,18 @@
 import asyncio
 import sqlite3
 from pathlib import Path
+from random import Random
 
+import httpx
 import pytest
 
 from contracts.envelope import Message
 from contracts.headers import MSG_ID
+from ml.serving.app import create_app
 from ml.serving.outbox import Outbox, OutboxBroken
 from services.bus.jetstream import JetStreamBus
 from services.settings import Settings
+from tests.api.callers import API_KEY
 from tests.servers import NatsServer
 from tests.serving.scorers import Running, decisions_in, running
 from tests.waiting import until
@@ -68,6 +72,27 @@ def test_a_broken_file_is_said(path: Path) -> None:
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(OutboxBroken, match=r"scorer\.sqlite"):
         Outbox(path)
+
+
+async def test_a_scorer_whose_outbox_is_damaged_says_so_until_it_is_moved_away(settings: Settings, path: Path) -> None:
+    settings.make_home()
+    outbox = settings.outbox_dir / "scorer.sqlite"
+    outbox.parent.mkdir(exist_ok=True)
+    outbox.write_bytes(Random(1).randbytes(8000))
+    ended = asyncio.Event()
+    app = create_app(settings, on_end=ended.set)
+    headers = {"Authorization": f"Bearer {API_KEY}"}
+    caller = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://scorer", headers=headers)
+    async with app.router.lifespan_context(app), caller:
+        health = (await caller.get("/health")).json()
+        assert (health["state"], str(outbox) in health["remedy"]) == ("down", True)
+        assert f"the outbox cannot be opened, and may hold decisions that people saw: {outbox}" in health["last_error"]
+        refused = await caller.post("/score", json={})
+        assert (refused.status_code, "move it away" in refused.json()["detail"]) == (503, True)
+        assert outbox.stat().st_size == 8000
+        outbox.rename(path.parent.with_name("kept.sqlite"))
+        async with asyncio.timeout(10):
+            await ended.wait()
 
 
 async def test_decisions_wait_while_the_stream_is_away(scorer: Running, nats_server: NatsServer) -> None:
