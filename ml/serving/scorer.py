@@ -102,6 +102,7 @@ class Scorer:
             "events_per_s": round(projector.events_per_s, 1) if projector is not None else 0.0,
             "version": folded.owner.live.version.number if folded.owner is not None else None,
             "connected": self.delivery.connected,
+            "stream_refuses": self.delivery.bus.refusing if self.delivery.bus is not None else None,
             "outbox": {"waiting": len(outbox), "refused": outbox.refused, "oldest_us": oldest_us},
             "policies": self.metrics.by_policy,
             "kernel": KERNEL,

@@ -5,7 +5,7 @@ import contextlib
 import platform
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, Literal
 
@@ -49,6 +49,11 @@ MENDS = {
     "mlflow": "start `tipstream mlflow`, which takes up to a minute; its log says why it ended",
     "outbox": "nothing: it drains by itself once the stream is back",
 }
+
+MAKE_ROOM = (
+    "make room where NATS keeps its store: `tipstream up` then starts its server again within seconds; "
+    "start a server of your own again yourself, or give it a larger max_file_store"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ class Watch:
         if self._parts.settings.mlflow == "on":
             looks["mlflow"] = self._mlflow
         found = dict(zip(looks, await asyncio.gather(*(self._one(*look) for look in looks.items())), strict=True))
+        found["stream"] = self._storing(found["stream"], found["scorer"])
         components = {"api": self._api(), **found, "outbox": self._outbox(found["scorer"])}
         self._seen_up |= {name for name, part in components.items() if part.state == "up"}
         self._taken = monotonic()
@@ -140,6 +146,18 @@ class Watch:
             "last_error": link.last_error,
         }
         return Component("up", info.last_seq, 0, 0.0, details)
+
+    def _storing(self, stream: Component, scorer: Component) -> Component:
+        """The stream is down too when it answers and stores nothing, as the API's publishing or the scorer's met it."""
+        link = self._parts.link
+        refused = (link.bus.refusing if link.connected else None) or scorer.details.get("stream_refuses")
+        if stream.state != "up" or not refused:
+            return stream
+        return replace(
+            stream,
+            state="down",
+            details={**stream.details, "last_error": f"it stores nothing ({refused})", "remedy": MAKE_ROOM},
+        )
 
     async def _scorer(self) -> Component:
         answer = await self._parts.scorer.get("/health", timeout=ANSWER_S)

@@ -46,6 +46,11 @@ class JetStreamBus:
         return self._link.last_error
 
     @property
+    def refusing(self) -> str | None:
+        """Why the stream takes nothing although its server is there, None once it took something."""
+        return self._publisher.refusals.current
+
+    @property
     def server(self) -> str:
         """The server's release."""
         release = self._link.nc.connected_server_version

@@ -31,6 +31,7 @@ class MemoryBus:
         self._closed = False
         self.connected = True
         self.last_error: str | None = None
+        self.refusing: str | None = None
         self.server = "in memory"
 
     async def declare(self) -> StreamInfo:

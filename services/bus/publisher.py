@@ -13,6 +13,7 @@ from nats.errors import Error
 from contracts.envelope import Message
 from services.bus.connection import Connection, temporary
 from services.bus.errors import BusUnavailable, PublishRefused
+from services.bus.refusals import Refusals
 from services.bus.stream import MAX_BATCH, Ack, check_message
 
 WINDOW = 4096
@@ -56,6 +57,7 @@ class Publisher:
     def __init__(self, link: Connection) -> None:
         self._link = link
         self._loop = asyncio.get_running_loop()
+        self.refusals = Refusals(self._loop.time)
         self._inbox = link.nc.new_inbox()
         self._tickets = count(1)
         self._pending: dict[int, _Pending] = {}
@@ -124,7 +126,10 @@ class Publisher:
                 if await self._send_batch(messages, f"{self._inbox}.{ticket}"):
                     answer = await asyncio.wait_for(future, COMMIT_S)
                     break
-            except (TimeoutError, BusUnavailable):
+            except TimeoutError:
+                self.refusals.unanswered()
+                continue
+            except BusUnavailable:
                 continue
             except Error as problem:
                 answer = {"error": str(problem)}
@@ -169,6 +174,7 @@ class Publisher:
         ticket = int(msg.subject.rpartition(".")[2])
         # Without a body it is the server's "no responders": no JetStream, or not yet.
         answer: dict[str, Any] = orjson.loads(msg.data) if msg.data else {"error": NO_JETSTREAM}
+        self.refusals.answered(answer.get("error"))
         if (commit := self._commits.get(ticket)) is not None:
             if not commit.done():
                 commit.set_result(answer)
@@ -202,6 +208,8 @@ class Publisher:
 
     def _expire(self, group: _Group, timeout: float) -> None:
         why = "no ack" if self._link.connected else "the NATS server is away"
+        if self._link.connected:
+            self.refusals.unanswered()
         last = f" ({self._link.last_error})" if self._link.last_error else ""
         if not group.future.done():
             group.future.set_exception(BusUnavailable(f"not acknowledged within {timeout:g} s: {why}{last}"))
@@ -223,6 +231,7 @@ class Publisher:
         if self._link.closed:
             self._fail_all()
             return
+        self.refusals.forget()
         self._queue = deque(self._pending.values())
         for pending in self._queue:
             pending.sent = None

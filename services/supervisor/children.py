@@ -111,6 +111,11 @@ class Child:
         finally:
             self.pid_file.unlink(missing_ok=True)
 
+    def renew(self) -> None:
+        """End it, so that it is started again."""
+        if self.running:
+            self._signal(signal.SIGTERM)
+
     async def stop(self) -> None:
         """End it: SIGTERM, then SIGKILL for one that does not listen."""
         self.stopping = True

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -21,6 +22,7 @@ from services.supervisor.children import MLFLOW, PROCESSES, Child, Start, comman
 from services.supervisor.figures import show_figures
 from services.supervisor.forked import ForkServer
 from services.supervisor.ports import check_ports, claim_home
+from services.supervisor.room import renew_after_a_full_disk
 
 SERVER_START_S = 60.0
 NATS = "nats-server"
@@ -41,6 +43,7 @@ class Supervisor:
         self._environment = {**os.environ, **({} if demo is None else {f"{PREFIX}DEMO": "on"})}
         self._forks = ForkServer(self._environment)
         self._stop = asyncio.Event()
+        self._watching: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Start, show figures, and end on SIGINT or SIGTERM. Raises TipstreamError when it cannot start."""
@@ -77,7 +80,11 @@ class Supervisor:
         settings = self._settings
         if settings.embedded:
             config = write_config(settings.home, port=settings.nats_port, fsync=settings.fsync)
-            self._keep(NATS, program(server_command(config), self._environment))
+            server = self._keep(NATS, program(server_command(config), self._environment))
+            self._watching = asyncio.create_task(
+                renew_after_a_full_disk(self._log_of(NATS), config.parent, partial(self._renew, server)),
+                name="watch the disk of the NATS server",
+            )
         else:
             self._say(
                 f"looking for the NATS server at {without_user(settings.bus_url)}, for {SERVER_START_S:g} s at most"
@@ -121,11 +128,16 @@ class Supervisor:
     def _demo_options(self) -> list[str]:
         return [part for name, value in (self._demo or {}).items() for part in (f"--{name}", value)]
 
-    def _keep(self, name: str, start: Start) -> None:
+    def _keep(self, name: str, start: Start) -> Child:
         pid_file = self._settings.run_dir / f"{name}.pid"
         child = Child(name, start, self._log_of(name), pid_file, self._warn)
         self._children.append(child)
         child.start()
+        return child
+
+    def _renew(self, server: Child) -> None:
+        self._warn("the NATS server had no room to store anything, and there is some now: it is started again")
+        server.renew()
 
     def _log_of(self, name: str) -> Path:
         return self._settings.logs_dir / f"{name}.log"
@@ -135,6 +147,8 @@ class Supervisor:
 
     async def _end(self) -> None:
         self._say("ending every process ...")
+        if self._watching is not None:
+            self._watching.cancel()
         server = [child for child in self._children if child.name == NATS]
         await asyncio.gather(*(child.stop() for child in self._children if child not in server))
         for child in server:

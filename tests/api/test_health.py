@@ -108,6 +108,23 @@ async def test_a_stream_that_hangs_is_said_to_be_down_within_about_a_second(
     await system.healthy()
 
 
+async def test_a_stream_that_stores_nothing_is_down_until_it_does(system: System) -> None:
+    bus = system.door.app.state.parts.link.bus
+    bus._publisher.refusals.answered({"err_code": 10023, "description": "insufficient resources"})
+
+    async def stream_is(state: str) -> bool:
+        return bool((await system.door.stranger.get("/api/health")).json()["components"]["stream"]["state"] == state)
+
+    await until(lambda: stream_is("down"))
+    assert (await system.door.stranger.get("/api/health")).status_code == 503
+    (found,) = (await system.get("/api/admin/health"))["findings"]
+    assert (found["component"], found["severity"]) == ("stream", "bad")
+    assert found["says"] == "is down: it stores nothing (insufficient resources)"
+    assert "make room where NATS keeps its store" in found["remedy"]
+    await system.post("/v1/feedback", user_id="ada", action="done")
+    await until(lambda: stream_is("up"))
+
+
 async def test_without_the_replayer_it_stays_200_and_says_what_waits_for_it(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """One process kept alive, and what is checked before anything is started."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from services.settings import Settings
-from services.supervisor import children
+from services.supervisor import children, room
 from services.supervisor.children import Child, program
 from services.supervisor.figures import summary
 from services.supervisor.ports import AlreadyRunning, PortTaken, check_ports, claim_home
@@ -114,6 +115,45 @@ async def test_it_can_be_stopped_while_it_pauses(keep: Keep, monkeypatch: pytest
     async with keep("") as (_, told):
         await until(lambda: len(told) == 1)
     assert len(told) == 1
+
+
+async def test_a_server_whose_disk_was_full_is_started_again_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "LOOK_S", 0.01)
+    log, roomy, looked, renewed = tmp_path / "nats.log", False, 0, 0
+    log.write_text("[ERR] write 1.blk: no space left on device\n")
+
+    def has_room(_: Path) -> bool:
+        nonlocal looked
+        looked += 1
+        return roomy
+
+    def renew() -> None:
+        nonlocal renewed
+        renewed += 1
+
+    monkeypatch.setattr(room, "_has_room", has_room)
+    watching = asyncio.create_task(room.renew_after_a_full_disk(log, tmp_path, renew))
+    await asyncio.sleep(0.1)
+    assert looked == 0, "what an earlier server said is over"
+    with log.open("a") as file:
+        file.write("[ERR] write 3.blk: no space left on device\n")
+    await until(lambda: looked > 3)
+    assert renewed == 0
+    roomy = True
+    await until(lambda: renewed == 1)
+    await asyncio.sleep(0.1)
+    assert renewed == 1
+    watching.cancel()
+
+
+async def test_what_is_renewed_is_another_process(keep: Keep) -> None:
+    async with keep(FOREVER) as (child, _):
+        await until(lambda: child.running)
+        first = child.process
+        child.renew()
+        await until(lambda: child.running and child.process is not first)
 
 
 def settings_of(home: Path, **given: Any) -> Settings:
