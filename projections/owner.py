@@ -9,13 +9,11 @@ import base64
 import dataclasses
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-from contracts.envelope import Recorded
 from contracts.errors import TipstreamError
-from projections.checkpoint import StreamState
 from projections.control import (
     BadQuestion,
     Digest,
@@ -33,7 +31,7 @@ from projections.control import (
 )
 from projections.damage import StoreDamaged
 from projections.pieces import AnswerTooLarge, Pieces
-from projections.projector import ProjectionEnded, ProjectionStopped, Projector
+from projections.projector import ProjectionEnded, ProjectionStopped, Projector, Source
 from projections.reports.registry import report_of
 from projections.sinks.duckdb import DuckdbSink
 from projections.sinks.versions import OpenVersion, Versions, prepare_proof
@@ -52,14 +50,6 @@ class NoSuchVersion(TipstreamError):
 
 class NotFolded(TipstreamError):
     """Too little has been folded for an answer that would hold; the message says how far it is."""
-
-
-class Bus(Protocol):
-    """What an owner asks of the bus."""
-
-    async def info(self) -> StreamState: ...
-    async def get(self, seq: int) -> Recorded | None: ...
-    def read(self, after: int, *, upto: int | None = None) -> AsyncIterator[list[Recorded]]: ...
 
 
 class Door(Protocol):
@@ -87,7 +77,6 @@ class Live:
     projector: Projector
     folding: asyncio.Task[None]
     door: Door | None = None
-    door_open: bool = False
 
 
 class Owner:
@@ -98,7 +87,7 @@ class Owner:
 
     def __init__(
         self,
-        bus: Bus,
+        bus: Source,
         versions: Versions,
         projection: str,
         *,
@@ -158,8 +147,7 @@ class Owner:
         try:
             return self._pieces.cut(write_answer(await self._answer(question)))
         except StoreDamaged as problem:
-            if not self._failed.done():
-                self._failed.set_exception(problem)
+            self._fail(problem)
             raise
 
     async def _answer(self, question: Question) -> dict[str, Any]:
@@ -214,7 +202,7 @@ class Owner:
         if lag and (live.projector.last_error or live.folding.done()):
             return "down"
         self._caught_up = self._caught_up or live.projector.seq >= (self._end_at_start or 0)
-        ready = self._make_door is None or live.door_open
+        ready = self._make_door is None or live.door is not None
         return "up" if self._caught_up and ready else "starting"
 
     async def _digest(self, user_id: str | None) -> dict[str, Any]:
@@ -302,11 +290,13 @@ class Owner:
 
     def _folded(self, live: Live) -> None:
         problem = None if live.folding.cancelled() else live.folding.exception()
-        if problem is None or self._failed.done():
-            return
         if isinstance(problem, ProjectionStopped):
             log.error("%s: %s", self.projection, problem)
-        elif live is self._live or self._live is None:
+        elif problem is not None and (live is self._live or self._live is None):
+            self._fail(problem)
+
+    def _fail(self, problem: BaseException) -> None:
+        if not self._failed.done():
             self._failed.set_exception(problem)
 
     async def _door(self) -> Door:
@@ -316,7 +306,7 @@ class Owner:
         if not self._opening.done() and seq < end:
             raise NotFolded(f"{self.projection} is still folding the log, {seq:,} of {end:,} events; ask again shortly")
         await asyncio.wait((self._opening,))
-        if (door := self.live.door) is None or not self.live.door_open:
+        if (door := self.live.door) is None:
             raise NotFolded(f"{self.projection} is opening another version; ask again shortly")
         return door
 
@@ -331,13 +321,12 @@ class Owner:
     async def _open_door(self, live: Live) -> None:
         if self._make_door is not None:
             assert isinstance(live.version.sink, DuckdbSink)
-            live.door = self._make_door(live.version.sink)
+            door = self._make_door(live.version.sink)
             try:
-                await live.door.start()
-                live.door_open = True
+                await door.start()
+                live.door = door
             except Exception as problem:
-                if not self._failed.done():
-                    self._failed.set_exception(problem)
+                self._fail(problem)
 
     async def _close(self, live: Live) -> None:
         await live.projector.stop()

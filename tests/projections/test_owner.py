@@ -142,7 +142,7 @@ async def test_no_statement_is_answered_from_a_part_of_the_log(tmp_path: Path) -
         await ask(owner, "sql", sql=counted, actor="ann")
     assert (await ask(owner, "status"))["state"] == "starting"
     stream.let_go.set()
-    await until(lambda: owner.live.door_open)
+    await until(lambda: owner.live.door is not None)
     assert (await ask(owner, "sql", sql=counted, actor="ann"))["rows"] == [[10]]
     owner.stop()
     await running
