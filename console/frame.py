@@ -12,6 +12,7 @@ from nicegui import run, ui
 
 from console.addresses import otherwise
 from console.components.notice import notice
+from console.components.outage import HEALTH, stream_banner
 from console.theme import FAVICON, NEXT, THEME_COOKIE, dark_of
 from contracts.errors import TipstreamError
 from services.accounts.identity import Identity
@@ -142,6 +143,10 @@ def _frame(visit: Visit, entry: Entry) -> ui.element:
         )
     main = ui.element("main").classes("stack frame-page").props('id="main" tabindex="-1"')
     ui.skip_link("Skip to the page", target=main)
+    # Health itself says so at its top, with what to do.
+    if entry.path != HEALTH:
+        with main:
+            stream_banner(visit.watch)
     return main
 
 

@@ -7,6 +7,7 @@ from nicegui import ui
 
 from console.components.chart import Chart
 from console.components.notice import Tone, notice
+from console.components.outage import HEALTH
 from console.components.panel import figure, figures
 from console.components.plots import daily_lines, intervals, stacked_days
 from console.components.table import Column, Row
@@ -17,10 +18,12 @@ from contracts.errors import TipstreamError
 from projections.reports.window import Z
 from services.api.admin.quality import quality_of
 from services.api.admin.rewards import of_window, random_estimate
-from services.api.admin.status import admin_health
 from services.api.admin.windows import Window
+from services.api.condition import Condition
+from services.api.findings import findings
 
 DAYS = 30
+LOOK_AGAIN_S = 5.0
 RATE = Column("reaction_rate", "Reacted, share", "number", show=percent)
 QUALITY = (
     Column("day", "Day", "time"), Column("missing_rate", "Missing values", "number", show=percent),
@@ -35,7 +38,10 @@ async def home(visit: Visit) -> None:
     """The last thirty days of our own decisions, and the system's health now."""
     trouble = ui.element("div").classes("w-full")
     trouble.visible = False
-    row = figures(5)
+    with ui.element("div").classes("cols figures"):
+        row, health = figures(4), figures(1)
+    for part in (row, health):
+        part.style("display: contents")
     reactions = Chart(
         "Reactions per day", stacked_days(ACTIONS), (Column("day", "Day", "time"), *COUNTS, *REACTIONS), height=260,
         nothing=NOTHING, note=f"The last {DAYS} days, imported decisions left out",
@@ -75,30 +81,29 @@ async def home(visit: Visit) -> None:
 
     async def fill() -> None:
         parts, window = visit.parts, Window.of(days=DAYS)
-        daily, compared, random, qualities, health = await asyncio.gather(
+        daily, compared, random, qualities = await asyncio.gather(
             of_window(parts, "daily_reactions", window, "ours"),
             of_window(parts, "policies_compared", window, "ours"),
             random_estimate(parts, window, "ours"),
             quality_of(parts, "quality_daily", window),
-            admin_health(visit.watch, visit.history),
         )
         row.clear()
         with row:
             _figures(daily, compared, random, qualities)
-            lag = [part.lag_events for part in health.components.values() if part.lag_events is not None]
-            stream = health.components["stream"].details or {}
-            worst: Tone = "bad" if any(found.severity == "bad" for found in health.findings) else "warn"
-            said = f"{len(health.findings)} to look at" if health.findings else "all is well"
-            figure(
-                "Events in the stream", count(stream.get("messages")), target="/admin/health",
-                note=f"{said}; lag {max(lag, default=0):,} events", tone=worst if health.findings else "good",
-            )  # fmt: skip
         reactions.show(daily)
         shown = [row | {"reaction_rate": row["reacted"] / row["decisions"]} for row in compared]
         policies.show([*shown, *_random_row(random)])
         quality.show([row for row in qualities if row["missing_rate"] is not None])
 
+    async def look() -> None:
+        now = visit.watch.latest or await visit.watch.condition()
+        health.clear()
+        with health:
+            _health(now)
+
     ui.timer(0, load, once=True)
+    # By itself: it has something to say while the reports do not come.
+    ui.timer(LOOK_AGAIN_S, look)
 
 
 def _figures(daily: Sequence[Row], compared: Sequence[Row], random: Row, qualities: Sequence[Row]) -> None:
@@ -113,6 +118,19 @@ def _figures(daily: Sequence[Row], compared: Sequence[Row], random: Row, qualiti
     figure(
         "Missing values", percent(imputed / values if values else None, 2), target=f"/admin/quality?days={DAYS}",
         note=f"{percent(reported / expected if expected else None)} of sources reported",
+    )  # fmt: skip
+
+
+def _health(now: Condition) -> None:
+    found, stream = findings(now), now.components["stream"]
+    lag = [part.lag_events for part in now.components.values() if part.lag_events is not None]
+    worst: Tone = "bad" if any(one.severity == "bad" for one in found) else "warn"
+    said = f"{len(found)} to look at" if found else "all is well"
+    # What is behind a stream that does not answer nobody knows.
+    known = f"lag {max(lag, default=0):,} events" if stream.seq is not None else "lag unknown"
+    figure(
+        "Events in the stream", count(stream.details.get("messages")), target=HEALTH, note=f"{said}; {known}",
+        tone=worst if found else "good",
     )  # fmt: skip
 
 

@@ -85,6 +85,17 @@ class Watch:
         self._seen_up: set[str] = set()
         self._taken = float("-inf")
         self._look: asyncio.Task[Condition] | None = None
+        self._latest: Condition | None = None
+        self._silent: dict[str, int] = {}
+
+    @property
+    def latest(self) -> Condition | None:
+        """The latest look, without taking one; `History` sees to it that there is one every two seconds."""
+        return self._latest
+
+    def silent_since(self, name: str) -> int | None:
+        """When a part was first found not to answer, by the latest look; None while it does."""
+        return self._silent.get(name)
 
     async def condition(self) -> Condition:
         """The latest look, a quarter of a second old at most."""
@@ -105,8 +116,11 @@ class Watch:
         found["stream"] = self._storing(found["stream"], found["scorer"])
         components = {"api": self._api(), **found, "outbox": self._outbox(found["scorer"])}
         self._seen_up |= {name for name, part in components.items() if part.state == "up"}
+        silent = {name for name, part in components.items() if part.state in ("starting", "down")}
+        self._silent = {name: self._silent.get(name, now_us()) for name in silent}
         self._taken = monotonic()
-        return Condition(_status(components), _serving(components), components)
+        self._latest = Condition(_status(components), _serving(components), components)
+        return self._latest
 
     async def _one(self, name: str, look: Callable[[], Awaitable[Component]]) -> Component:
         try:

@@ -1,0 +1,51 @@
+"""While the stream does not answer every page says so; once it does again everything comes back by itself."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import expect
+
+from tests.console.visitors import Visitor
+from tests.system.running import RunningSystem
+
+SILENT = "The stream has not answered since"
+
+
+@contextmanager
+def hung(console: RunningSystem, process: str) -> Iterator[None]:
+    """A process that stands still meanwhile, as one that hangs; afterwards the system is as before."""
+    pid = console.pid(process)
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        console.wait_healthy()
+
+
+def test_open_pages_say_that_the_stream_hangs_until_it_is_back(admin: Visitor, console: RunningSystem) -> None:
+    home = admin.open("/admin")
+    figure = home.locator("a.figure", has_text="Events in the stream")
+    expect(figure).to_contain_text("lag")
+    events = home.context.new_page()
+    events.goto("/admin/events")
+    status = events.get_by_role("status").filter(has_text="in all")
+    expect(status).to_contain_text("events/s")
+    with hung(console, "nats-server"):
+        for page in (home, events):
+            expect(page.get_by_role("alert")).to_contain_text(SILENT)
+        expect(status).to_contain_text("no answer ·")
+        expect(figure).to_contain_text("to look at; lag unknown")
+        assert admin.violations() == []
+        late = home.context.new_page()
+        late.goto("/admin/users")
+        expect(late.get_by_role("alert")).to_contain_text(SILENT)
+        late.close()
+    expect(home.get_by_text(SILENT)).to_have_count(0)
+    expect(figure).not_to_contain_text("unknown")
+    expect(status).to_contain_text("events/s")
+    expect(events.get_by_text(SILENT)).to_have_count(0)
+    events.close()
