@@ -87,6 +87,11 @@ def test_it_is_accessible_and_as_wide_as_a_phone(
             page = phone.open(address)
             expect(page.locator(seen).first).to_be_visible()
             assert phone.violations() == []
+            if seen != ".tips-person":
+                page.locator(".tips-helpful").focus()
+                page.keyboard.press("Tab")
+                expect(page.locator(".tips-not_helpful")).to_be_focused()
+                assert phone.ring() == "solid 2px"
             wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide <= 0
 

@@ -51,6 +51,11 @@ class Visitor:
             if finding["impact"] in GRAVE
         ]
 
+    def ring(self) -> str:
+        """The outline of what has the focus, without its colour."""
+        outline: str = self.page.evaluate("() => getComputedStyle(document.activeElement).outline")
+        return outline.rpartition(") ")[2]
+
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.troubles.append(f"{self.page.url}: {message.text}")
