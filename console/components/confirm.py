@@ -1,10 +1,13 @@
 """Asking before something is done: what it will do, why, and for the gravest a word to type."""
 
-from typing import TypeVar
+import asyncio
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from nicegui import ui
 
 MOST_CHARACTERS = 4000
+HIDING_S = 1.0
 Field = TypeVar("Field", ui.input, ui.textarea)
 
 
@@ -38,11 +41,24 @@ async def reasoned(
             agree.bind_enabled_from(why, "value", backward=lambda value: bool((value or "").strip()))
         if word is not None:
             agree.bind_enabled_from(word, "value", backward=lambda value: value == typed)
-    agreed = bool(await dialog)
-    dialog.delete()
+    agreed = bool(await answer_of(dialog))
     if not agreed:
         return None
     return (why.value or "").strip()[:MOST_CHARACTERS] if why is not None else ""
+
+
+async def answer_of(dialog: ui.dialog) -> Any:
+    """What a dialogue was submitted with, None when it was left; it is deleted then."""
+    hidden = asyncio.Event()
+    dialog.on("hide", hidden.set)
+    answer = await dialog
+    # Only one that may hide gives the focus back to where it was.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(HIDING_S):
+            await hidden.wait()
+    if not dialog.is_deleted:
+        dialog.delete()
+    return answer
 
 
 def _word(typed: str) -> ui.input | ui.textarea:

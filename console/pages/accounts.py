@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from nicegui import ui
 from pydantic import SecretStr
 
-from console.components.confirm import confirm
+from console.components.confirm import answer_of, confirm
 from console.components.filters import choice_filter
 from console.components.notice import empty, notice
 from console.components.panel import icon_button, panel
@@ -137,8 +137,7 @@ async def _ask(title: str, action: str, *, name: str, role: Role) -> tuple[str, 
         with ui.element("div").classes("line w-full").style("justify-content: flex-end"):
             ui.button("Cancel", on_click=lambda: dialog.submit(False), color=None).props("flat")
             ui.button(action, on_click=lambda: dialog.submit(True), color="primary").props("unelevated")
-    agreed = bool(await dialog)
-    dialog.delete()
+    agreed = bool(await answer_of(dialog))
     return (called.value or "", secret.value or "", chosen.value) if agreed else None
 
 
@@ -183,8 +182,7 @@ class _Keys:
             with ui.element("div").classes("line w-full").style("justify-content: flex-end"):
                 ui.button("Cancel", on_click=lambda: dialog.submit(False), color=None).props("flat")
                 ui.button("Make it", on_click=lambda: dialog.submit(True), color="primary").props("unelevated")
-        agreed = bool(await dialog)
-        dialog.delete()
+        agreed = bool(await answer_of(dialog))
         if agreed:
             identity = await visit.check("view")
             until = (datetime.now(UTC) + timedelta(days=int(lasts.value))).isoformat() if lasts.value else None

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from nicegui import run, ui
 
 from console.addresses import url
-from console.components.confirm import confirm
+from console.components.confirm import answer_of, confirm
 from console.components.filters import toggle
 from console.components.notice import chip, empty
 from console.components.panel import icon_button, panel
@@ -161,6 +161,4 @@ async def _ask_name(title: str, name: str) -> str:
         with ui.element("div").classes("line w-full").style("justify-content: flex-end"):
             ui.button("Cancel", on_click=lambda: dialog.submit(""), color=None).props("flat")
             ui.button("Save name", on_click=lambda: dialog.submit(field.value)).props("unelevated")
-    given = str(await dialog or "").strip()
-    dialog.delete()
-    return given
+    return str(await answer_of(dialog) or "").strip()

@@ -179,6 +179,22 @@ def test_a_person_is_reset_after_a_dry_run_and_their_replay_has_equal_digests(ad
     expect(page.get_by_text("sqlite: digests equal")).to_be_visible(timeout=LONG_S)
 
 
+def test_a_dialogue_that_is_left_gives_the_focus_back(admin: Visitor) -> None:
+    seen(admin.system, "leave me")
+    page = admin.open(f"/admin/users?user={quote('leave me')}")
+    for name in ("Reset…", "Replay…", "Tips link…", "Erase…"):
+        button, dialog = page.get_by_role("button", name=name), page.get_by_role("dialog")
+        button.press("Enter")
+        expect(dialog).to_be_visible()
+        if name == "Replay…":
+            dialog.get_by_role("button", name="Cancel").press("Enter")
+        else:
+            page.keyboard.press("Escape")
+        expect(dialog).to_have_count(0)
+        expect(button).to_be_focused()
+        assert admin.ring() == "solid 2px"
+
+
 def test_an_erasure_wants_the_id_typed(admin: Visitor) -> None:
     seen(admin.system, "erase me")
     page = admin.open(f"/admin/users?user={quote('erase me')}")
