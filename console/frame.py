@@ -11,8 +11,8 @@ from fastapi import Request
 from nicegui import run, ui
 
 from console.addresses import otherwise
-from console.components.notice import notice
 from console.components.outage import HEALTH, stream_banner
+from console.components.trouble import Trouble
 from console.theme import FAVICON, NEXT, THEME_COOKIE, dark_of
 from contracts.errors import TipstreamError
 from services.accounts.identity import Identity
@@ -98,8 +98,7 @@ def page(
                     permitted(visit.identity, entry.permission)
                     await build(visit, **values)
                 except TipstreamError as problem:
-                    notice(str(problem), tone="bad", title="This page cannot be shown now")
-                    ui.link("Try again", str(request.url))
+                    Trouble(visit.watch, "This page cannot be shown now", ui.navigate.reload).show(problem)
 
         first = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)
         show.__signature__ = signature.replace(parameters=[first, *parameters])  # type: ignore[attr-defined]

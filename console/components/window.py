@@ -9,9 +9,11 @@ from nicegui import ui
 
 from console.addresses import Address
 from console.components.filters import toggle
-from console.components.notice import notice
+from console.components.outage import unless_silent
+from console.components.trouble import Trouble
 from contracts.errors import TipstreamError
 from services.api.admin.windows import Window
+from services.api.condition import Watch
 from services.problems import Problem
 
 DEFAULT = 30
@@ -22,16 +24,15 @@ class WindowBar:
     """Toggle and dates over `address` (`days`, or `since` and `until`); `load` is called with each window, the last one
     wins, and what goes wrong is said under the bar."""
 
-    def __init__(self, address: Address, load: Callable[[Window], Awaitable[None]]) -> None:
-        self._address, self._load = address, load
+    def __init__(self, watch: Watch, address: Address, load: Callable[[Window], Awaitable[None]]) -> None:
+        self._watch, self._address, self._load = watch, address, load
         self._asked, self._loading = 0, asyncio.Lock()
         with ui.element("div").classes("line wrap end"):
             self._toggle = toggle(CHOICES, self._days(), self._choose, label="Window")
             self._since = self._date("From", "since")
             self._until = self._date("To", "until")
             self.more = ui.element("div").classes("line wrap end")
-        self._trouble = ui.element("div").classes("w-full")
-        self._trouble.visible = False
+        self._trouble = Trouble(watch, "This cannot be shown now", self.refresh)
         ui.timer(0, self.refresh, once=True)
 
     async def refresh(self) -> None:
@@ -42,14 +43,10 @@ class WindowBar:
             if mine != self._asked:
                 return
             self._trouble.clear()
-            self._trouble.visible = False
             try:
-                await self._load(self._window())
+                await unless_silent(self._watch, "analytics", self._load(self._window()))
             except TipstreamError as problem:
-                self._trouble.visible = True
-                with self._trouble:
-                    notice(str(problem), tone="bad", title="This cannot be shown now")
-                    ui.button("Try again", on_click=self.refresh, color=None).props("outline")
+                self._trouble.show(problem)
 
     def _window(self) -> Window:
         values = self._address.values

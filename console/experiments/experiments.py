@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from console.addresses import experiment_url
 from console.components.confirm import reasoned
 from console.components.filters import choice_filter, number_field, text_filter
+from console.components.later import later
 from console.components.notice import empty, notice
 from console.components.panel import panel
 from console.components.table import Column, Row, Table
@@ -61,7 +62,7 @@ class Experiments:
             if not running and self._visit.may("operate"):
                 await self._form()
         for row in running:
-            await Outcome(self._visit, row["experiment_id"]).show()
+            later(self._visit.watch, Outcome(self._visit, row["experiment_id"]).show, 92, 320, part="analytics")
 
     async def _form(self) -> None:
         rows = await to_thread(policies, self._visit.parts)

@@ -11,10 +11,10 @@ from console.components.later import later
 from console.components.notice import Tone, chip, empty
 from console.components.panel import figure, panel
 from console.components.table import Column, Row, Table
+from console.frame import Visit
 from console.moments import duration, moment
 from services.api.admin.grounds import Grounds, grounds
 from services.api.admin.why import Terms, Why, describe, terms_of
-from services.api.parts import Parts
 
 VERDICTS: dict[str, tuple[str, Tone]] = {
     "identical": ("recomputed: identical", "good"),
@@ -30,14 +30,14 @@ SHORT = "{:.3f}".format
 SIGNED = "{:+.4f}".format
 
 
-def show_decision(parts: Parts, decision_id: str, address: Address) -> None:
+def show_decision(visit: Visit, decision_id: str, address: Address) -> None:
     """The decision, as soon as it has been made again from the log."""
 
     async def build() -> None:
-        found = await grounds(parts, decision_id)
+        found = await grounds(visit.parts, decision_id)
         Opened(found, describe(found), address).build()
 
-    later(build, 92, 92, 420)
+    later(visit.watch, build, 92, 92, 420)
 
 
 class Opened:

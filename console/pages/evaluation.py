@@ -70,7 +70,7 @@ class OffPolicyPage:
 
     async def begin(self) -> None:
         """The filters, then what is known."""
-        bar = WindowBar(self._address, self._load)
+        bar = WindowBar(self._visit.watch, self._address, self._load)
         choices = {"": "Choose a policy"} | {name: name for name in await self._policies()}
         values = self._address.values
         with bar.more:

@@ -10,7 +10,7 @@ from console.addresses import Address
 from console.components.filters import text_filter
 from console.components.inspector import inspector
 from console.components.notice import empty, notice
-from console.components.outage import stream_silence
+from console.components.outage import silence
 from console.components.panel import icon_button
 from console.components.tail import Tail
 from console.frame import Visit, page
@@ -104,7 +104,7 @@ class Board:
                     await self._tail.push(batch, renew=renew)
                     renew = False
                 # Without the stream nothing is known of a rate: none a second would sound as if all were calm.
-                rate = "no answer" if stream_silence(self._visit.watch) else f"{ring.events_per_s:,.0f} events/s"
+                rate = "no answer" if silence(self._visit.watch) else f"{ring.events_per_s:,.0f} events/s"
                 self._status.text = f"{rate} · {ring.seq:,} in all"
 
     def _by_subject(self, pattern: str) -> None:

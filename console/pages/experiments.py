@@ -8,10 +8,11 @@ from console.addresses import Address, user_url
 from console.components.chart import Chart
 from console.components.confirm import confirm
 from console.components.filters import text_filter
-from console.components.notice import notice
+from console.components.later import later
 from console.components.panel import figure, figures, panel
 from console.components.plots import bars, daily_lines, lines, weights
 from console.components.table import Column, Row
+from console.components.trouble import Trouble
 from console.components.window import WindowBar
 from console.experiments.experiments import Experiments
 from console.experiments.outcome import Outcome
@@ -55,7 +56,7 @@ async def learning(
     """Everybody, with `user` one person, or with `experiment` one A/B experiment."""
     if experiment:
         ui.link("All experiments", "/admin/experiments")
-        await Outcome(visit, experiment).show()
+        later(visit.watch, Outcome(visit, experiment).show, 92, 320, part="analytics")
         return
     with ui.element("div").classes("line wrap end"):
         await _picker(visit, user)
@@ -107,7 +108,7 @@ def _everybody(visit: Visit, address: Address) -> None:
             figure("Without pulls", count(of.without_pulls), note="nobody reacted yet, or all was forgotten")
             figure("Ever reset", count(of.ever_reset), note="people")
 
-    WindowBar(address, load)
+    WindowBar(visit.watch, address, load)
     row = figures(5)
     with ui.element("div").classes("cols"):
         distribution = Chart(
@@ -139,8 +140,8 @@ class _Person:
         self._visit, self._user = visit, user
 
     async def build(self) -> None:
-        self._trouble = ui.element("div").classes("w-full")
-        self._trouble.visible = False
+        title = "The scorer holds this, and cannot be asked now"
+        self._trouble = Trouble(self._visit.watch, title, self.refresh, part="scorer")
         self._figures = figures(4).props("aria-live=polite")
         with ui.element("div").classes("cols"):
             self._theta = Chart(
@@ -167,14 +168,10 @@ class _Person:
 
     async def refresh(self) -> None:
         self._trouble.clear()
-        self._trouble.visible = False
         try:
             found = await learned(self._visit.parts, self._user)
         except Problem as problem:
-            self._trouble.visible = True
-            with self._trouble:
-                notice(str(problem), tone="bad", title="The scorer holds this, and cannot be asked now")
-                ui.button("Try again", on_click=self.refresh, color=None).props("outline")
+            self._trouble.show(problem)
             return
         self._theta.show([weight.model_dump() for weight in found.weights])
         curve = [point.model_dump(mode="json") | {"line": "all reactions"} for point in found.curve]

@@ -29,7 +29,7 @@ async def features_page(visit: Visit, user: str = "") -> None:
     """What was known of a person at each of their decisions."""
     Picker(visit, user).build()
     if user:
-        later(lambda: _show(visit, user), 460, 360)
+        later(visit.watch, lambda: _show(visit, user), 460, 360)
 
 
 async def _show(visit: Visit, user: str) -> None:
@@ -51,7 +51,7 @@ class Picker:
     """Whose features: a field that finds people by a part of their id, and the people it finds."""
 
     def __init__(self, visit: Visit, user: str) -> None:
-        self._parts, self._user = visit.parts, user
+        self._parts, self._watch, self._user = visit.parts, visit.watch, user
 
     def build(self) -> None:
         """The field; the people seen last below it while nobody is chosen."""
@@ -64,7 +64,7 @@ class Picker:
         self._found = ui.element("div").classes("w-full")
         if not self._user:
             with self._found:
-                later(lambda: self._people(""), 320)
+                later(self._watch, lambda: self._people(""), 320)
 
     async def _find(self, search: str) -> None:
         self._found.clear()

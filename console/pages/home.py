@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from nicegui import ui
 
 from console.components.chart import Chart
-from console.components.notice import Tone, notice
-from console.components.outage import HEALTH
+from console.components.notice import Tone
+from console.components.outage import HEALTH, unless_silent
 from console.components.panel import figure, figures
 from console.components.plots import daily_lines, intervals, stacked_days
 from console.components.table import Column, Row
+from console.components.trouble import Trouble
 from console.frame import Visit, page
 from console.moments import count, number, percent
 from console.pages.rewards import ACTIONS, COUNTS, REACTIONS, REWARDS
@@ -36,8 +37,8 @@ NOTHING = ("No decisions yet", "Ask for recommendations, or start with --demo.")
 @page("/admin", title="Home", group="", icon="home", order=0)
 async def home(visit: Visit) -> None:
     """The last thirty days of our own decisions, and the system's health now."""
-    trouble = ui.element("div").classes("w-full")
-    trouble.visible = False
+    title = "Reports cannot be shown now; the rest of the console can be used"
+    trouble = Trouble(visit.watch, title, lambda: load())
     with ui.element("div").classes("cols figures"):
         row, health = figures(4), figures(1)
     for part in (row, health):
@@ -68,16 +69,10 @@ async def home(visit: Visit) -> None:
 
     async def load() -> None:
         trouble.clear()
-        trouble.visible = False
         try:
-            await fill()
+            await unless_silent(visit.watch, "analytics", fill())
         except TipstreamError as problem:
-            trouble.visible = True
-            with trouble:
-                notice(
-                    str(problem), tone="bad", title="Reports cannot be shown now; the rest of the console can be used"
-                )
-                ui.button("Try again", on_click=load, color=None).props("outline")
+            trouble.show(problem)
 
     async def fill() -> None:
         parts, window = visit.parts, Window.of(days=DAYS)

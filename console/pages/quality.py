@@ -102,7 +102,7 @@ async def quality(
         # By itself and last: it compares the values of two windows, which takes a second where there are millions.
         await drifted.load(window)
 
-    bar = WindowBar(address, load)
+    bar = WindowBar(visit.watch, address, load)
     row = figures(4)
     missing = Chart(
         "Missing features", heatmap("feature", "missing_rate"), MISSING, height=300,

@@ -47,7 +47,7 @@ async def recommendations(
     }  # fmt: skip
     if decision:
         ui.link("All decisions", url(PATH, **filters)).props('aria-label="Back to all decisions"')
-        show_decision(visit.parts, decision, Address(PATH, **filters, decision=decision, candidate=candidate))
+        show_decision(visit, decision, Address(PATH, **filters, decision=decision, candidate=candidate))
         return
     Log(visit, Address(PATH, **filters)).build()
 

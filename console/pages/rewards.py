@@ -85,7 +85,7 @@ async def rewards(visit: Visit, days: int = 30, since: str = "", until: str = ""
         address.set(source=value)
         await bar.refresh()
 
-    bar = WindowBar(address, load)
+    bar = WindowBar(visit.watch, address, load)
     with bar.more:
         toggle(SOURCES, source, choose, label="Whose decisions")
     row = figures(5)

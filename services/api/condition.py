@@ -94,7 +94,7 @@ class Watch:
         return self._latest
 
     def silent_since(self, name: str) -> int | None:
-        """When a part was first found not to answer, by the latest look; None while it does."""
+        """When a part was first found not to answer, by the latest look; None while it does, whatever it says."""
         return self._silent.get(name)
 
     async def condition(self) -> Condition:
@@ -116,7 +116,7 @@ class Watch:
         found["stream"] = self._storing(found["stream"], found["scorer"])
         components = {"api": self._api(), **found, "outbox": self._outbox(found["scorer"])}
         self._seen_up |= {name for name, part in components.items() if part.state == "up"}
-        silent = {name for name, part in components.items() if part.state in ("starting", "down")}
+        silent = {name for name, part in components.items() if "remedy" in part.details}
         self._silent = {name: self._silent.get(name, now_us()) for name in silent}
         self._taken = monotonic()
         self._latest = Condition(_status(components), _serving(components), components)

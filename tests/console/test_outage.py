@@ -43,9 +43,23 @@ def test_open_pages_say_that_the_stream_hangs_until_it_is_back(admin: Visitor, c
         late = home.context.new_page()
         late.goto("/admin/users")
         expect(late.get_by_role("alert")).to_contain_text(SILENT)
-        late.close()
+        late.goto("/admin/rewards")
+        trouble = late.get_by_role("alert").filter(has_text="This cannot be shown now")
+        # Sooner than what is asked gives up.
+        expect(trouble).to_contain_text(SILENT, timeout=8_000)
+        expect(trouble.get_by_role("link", name="See Health")).to_be_visible()
     expect(home.get_by_text(SILENT)).to_have_count(0)
     expect(figure).not_to_contain_text("unknown")
     expect(status).to_contain_text("events/s")
     expect(events.get_by_text(SILENT)).to_have_count(0)
-    events.close()
+    expect(late.locator(".figure", has_text="Tips shown")).to_be_visible()
+    expect(trouble).to_have_count(0)
+
+
+def test_a_report_names_the_process_that_hangs_and_comes_with_it(admin: Visitor, console: RunningSystem) -> None:
+    with hung(console, "analytics"):
+        page = admin.open("/admin/rewards")
+        alert = page.get_by_role("alert")
+        expect(alert).to_contain_text("The analytics process has not answered since")
+    expect(page.locator(".figure", has_text="Tips shown")).to_be_visible()
+    expect(alert).to_have_count(0)
