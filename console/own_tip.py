@@ -16,6 +16,7 @@ from contracts.times import SECOND_US
 from services.api.admin.why import why
 from services.api.intake import take_feedback
 from services.api.parts import Parts
+from services.bus.errors import BusUnavailable
 from services.problems import Problem
 from services.publishing import new_id, now_us
 from services.recommender.recommendation import RecommendationRequest
@@ -101,6 +102,11 @@ def local_now(offset_minutes: int) -> str:
     """This moment as RFC 3339 on a clock that is so many minutes ahead of UTC."""
     zone = timezone(timedelta(minutes=max(-14 * 60, min(14 * 60, offset_minutes))))
     return datetime.now(zone).isoformat(timespec="milliseconds")
+
+
+def unconfirmed(problem: TipstreamError) -> bool:
+    """Whether what was sent may have arrived all the same, or will."""
+    return isinstance(problem, BusUnavailable) or (isinstance(problem, Problem) and problem.status == 503)
 
 
 def trouble(problem: TipstreamError) -> str:

@@ -8,7 +8,7 @@ from nicegui import background_tasks, ui
 from nicegui.events import KeyEventArguments
 
 from console.components.notice import heading, notice
-from console.own_tip import OwnTip, answer, answers_learned, next_tip, reason, tip_now, trouble
+from console.own_tip import OwnTip, answer, answers_learned, next_tip, reason, tip_now, trouble, unconfirmed
 from console.reasons import ON_THE_WHOLE
 from contracts.errors import TipstreamError
 from contracts.rewards import Action
@@ -17,6 +17,7 @@ from services.api.parts import Parts
 from services.problems import Problem
 from services.publishing import new_id
 
+SEND_AGAIN_S = 2.0
 SETTLE_S = 0.6
 """After a new tip the buttons rest, so that a double tap does not answer the next one too."""
 
@@ -77,18 +78,37 @@ class TipView:
         self._rest(True)
         self._buttons[action].props("loading")
         self._trouble.clear()
+        seq: int | None = None
         try:
-            self._check()
-            seq = await answer(self._parts, self._user_id, tip, action, self._event_id)
+            while seq is None and not self._card.is_deleted:
+                seq = await self._send(tip, action)
         except TipstreamError as problem:
-            self._buttons[action].props(remove="loading")
             self._rest(False)
             self._fail("Your answer did not get through", problem, lambda: self._press(action))
             return
-        self._buttons[action].props(remove="loading")
+        finally:
+            self._buttons[action].props(remove="loading")
         self._tip, self._event_id = None, new_id()
         self._said.text = f"{ACTIONS[action][3]} Here is your next tip."
         await self._show(lambda: next_tip(self._parts, self._user_id, self._offset, min_seq=seq, after=tip.tip_id), seq)
+
+    async def _send(self, tip: OwnTip, action: Action) -> int | None:
+        """Give the answer; its sequence, or None after a pause when nobody confirmed it. Raises TipstreamError.
+
+        It may have arrived all the same: given again it is the same answer, and counts once.
+        """
+        self._check()
+        try:
+            return await answer(self._parts, self._user_id, tip, action, self._event_id)
+        except TipstreamError as problem:
+            if not unconfirmed(problem):
+                raise
+            self._trouble.clear()
+            with self._trouble:
+                text = f"{trouble(problem)} It is sent again until it is confirmed, and counts once; stay on this page."
+                notice(text, tone="bad", title="Your answer is not confirmed yet")
+        await asyncio.sleep(SEND_AGAIN_S)
+        return None
 
     async def _show(self, find: Callable[[], Awaitable[OwnTip]], seq: int | None) -> None:
         """Find a tip and show it; with a way to try again when there is none."""

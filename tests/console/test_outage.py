@@ -63,3 +63,17 @@ def test_a_report_names_the_process_that_hangs_and_comes_with_it(admin: Visitor,
         expect(alert).to_contain_text("The analytics process has not answered since")
     expect(page.locator(".figure", has_text="Tips shown")).to_be_visible()
     expect(alert).to_have_count(0)
+
+
+def test_an_answer_to_a_tip_is_sent_until_it_is_confirmed(phone: Visitor, console: RunningSystem) -> None:
+    page = phone.open("/?user=demo-009")
+    done = page.locator(".tips-done[aria-disabled=false]")
+    expect(done).to_be_visible()
+    decision = page.locator(".tips-card").get_attribute("data-decision")
+    with hung(console, "nats-server"):
+        done.click()
+        expect(page.get_by_role("alert")).to_contain_text("Your answer is not confirmed yet")
+    expect(page.get_by_text("Well done. Here is your next tip.")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    console.wait_folded()
+    assert console.sql(f"SELECT count(*) FROM feedback WHERE decision_id = '{decision}'") == [[1]]
