@@ -21,9 +21,16 @@ from services.api.admin.actor import permitted
 from services.api.condition import Watch
 from services.api.history import History
 from services.api.parts import Parts
+from services.problems import Problem
 
 GROUPS = ("", "Live", "Learning", "Data", "System")
 NARROW = 900
+DISMISS = [{"label": "Dismiss", "textColor": "white"}]
+LOG_IN = (
+    '<a href="/login" onclick="this.href = \'/login?next=\' + encodeURIComponent(location.pathname + location.search)">'
+    "Log in again</a>"
+)
+"""The address is the browser's to say: it has changed since with what was filtered and opened."""
 
 log = logging.getLogger(__name__)
 
@@ -173,8 +180,11 @@ def _icon(icon: str, label: str, on_click: Callable[[], Any] | None) -> ui.butto
 
 def tell(problem: Exception) -> None:
     """Say what went wrong, on the page where it did."""
+    if isinstance(problem, Problem) and problem.status == 401:
+        ui.notify(f"The session has ended. {LOG_IN}", type="negative", html=True, actions=DISMISS)
+        return
     if isinstance(problem, TipstreamError):
-        ui.notify(str(problem), type="negative", multi_line=True, close_button="Dismiss")
+        ui.notify(str(problem), type="negative", multi_line=True, actions=DISMISS)
         return
     if isinstance(problem, TimeoutError):
         # A busy browser answers too late what NiceGUI asks it, such as whether the drawer is open.
