@@ -38,12 +38,14 @@ POPULATION = Report(
 PULLS_DISTRIBUTION = Report(
     name="pulls_distribution",
     sql=f"""
-    {PULLS}, width AS (SELECT greatest(1, ceil((max(pulls) + 1) / 20))::BIGINT AS width FROM pulls)
-    SELECT pulls // width * width AS from_pulls, pulls // width * width + width - 1 AS to_pulls, count(*) AS people
-    FROM pulls, width GROUP BY ALL
+    {PULLS}, width AS (
+        SELECT greatest(1, ceil((max(pulls) + 1) / 20))::BIGINT AS width, max(pulls) AS most FROM pulls
+    ), steps AS (SELECT width, unnest(range(0, most + 1, width)) AS from_pulls FROM width)
+    SELECT from_pulls, from_pulls + width - 1 AS to_pulls, count(pulls) AS people
+    FROM steps LEFT JOIN pulls ON pulls // width * width = from_pulls GROUP BY ALL
     """,
     order="from_pulls",
-    comment="How many people have how many pulls, in at most twenty steps of equal width; empty steps are left out.",
+    comment="How many people have how many pulls, in at most twenty steps of equal width, empty ones too.",
 )
 
 LEARNING_CURVE = Report(
