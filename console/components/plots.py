@@ -14,6 +14,8 @@ _LEGEND = {"top": 0, "left": 0, "type": "scroll"}
 _PERCENT = {"axisLabel": {":formatter": "value => (value * 100).toFixed(0) + '%'"}}
 _PERCENT_TIP = {":valueFormatter": "value => value == null ? '–' : (value * 100).toFixed(2) + '%'"}
 _COLOURS = ("#6172f3", "#f79009", "#12b76a", "#ee46bc", "#06aed4")
+# One hue over whatever lies behind, so that more is stronger on light and on dark.
+_PALE_TO_STRONG = ["rgba(97, 114, 243, .06)", "rgba(97, 114, 243, 1)"]
 _NUMBER_TIP = {":valueFormatter": "value => typeof value == 'number' ? +value.toFixed(4) : value ?? '–'"}
 # A horizontal line from low to high, with a stroke at each end.
 _WHISKER = """(params, api) => {
@@ -189,7 +191,7 @@ def heatmap(y: str, value: str) -> Draw:
                 "min": 0, "max": top, "calculable": False, "orient": "horizontal", "left": "center", "bottom": 0,
                 "itemHeight": 120, "itemWidth": 10, "textStyle": {"color": "#838d9e", "fontSize": 11},
                 ":formatter": "value => (value * 100).toFixed(1) + '%'", "text": [f"{top:.0%}", "0%"],
-                "inRange": {"color": ["rgba(97, 114, 243, .07)", "#7ba4f8", "#f79009"]},
+                "inRange": {"color": _PALE_TO_STRONG},
             },
             "series": [
                 {
