@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
-from itertools import cycle
+from itertools import cycle, pairwise
+from math import gcd
 from typing import Any
 
 from console.components.chart import Option
@@ -137,14 +138,17 @@ def intervals(name: str, middle: str, low: str, high: str) -> Draw:
     return draw
 
 
-def intervals_over_time(at: str, middle: str, low: str, high: str, *, group: str) -> Draw:
-    """A line with the band of its interval for each value of `group`, over moments; 0 is a dashed line across."""
+def intervals_over(
+    at: str, middle: str, low: str, high: str, *, group: str, x_label: str = "", marks: Sequence[float] = ()
+) -> Draw:
+    """A line with the band of its interval for each value of `group`, over moments, or with `x_label` over whole
+    numbers; `marks` are dashed lines across."""
 
     def draw(rows: Sequence[Row]) -> Option:
         groups: dict[str, list[Row]] = {}
         for row in rows:
             groups.setdefault(str(row[group]), []).append(row)
-        zero = {"silent": True, "symbol": "none", "label": {"show": False}, "data": [{"yAxis": 0}]}
+        crossed = {"silent": True, "symbol": "none", "label": {"show": False}, "data": [{"yAxis": at} for at in marks]}
         series: list[Option] = []
         for (name, points), colour in zip(groups.items(), cycle(_COLOURS), strict=False):
             # The band is what is stacked on its invisible lower end.
@@ -152,27 +156,43 @@ def intervals_over_time(at: str, middle: str, low: str, high: str, *, group: str
                 "name": name, "type": "line", "stack": name, "stackStrategy": "all", "showSymbol": False,
                 "lineStyle": {"opacity": 0}, "tooltip": {"show": False}, "silent": True, "color": colour,
             }  # fmt: skip
+            places = [str(row[at]) for row in points]
             heights = [None if row[low] is None else row[high] - row[low] for row in points]
+            lows, middles = ([row[field] for row in points] for field in (low, middle))
             series += [
-                edge | {"data": [[row[at], row[low]] for row in points]},
-                edge | {
-                    "data": [[row[at], height] for row, height in zip(points, heights, strict=True)],
-                    "areaStyle": {"opacity": 0.18, "color": colour},
-                },
+                edge | {"data": _pairs(places, lows)},
+                edge | {"data": _pairs(places, heights), "areaStyle": {"opacity": 0.18, "color": colour}},
                 {
-                    "name": name, "type": "line", "showSymbol": False, "color": colour, "markLine": zero,
-                    "data": [[row[at], row[middle]] for row in points],
+                    "name": name, "type": "line", "showSymbol": len(points) == 1, "color": colour, "markLine": crossed,
+                    "data": _pairs(places, middles),
                 },
             ]  # fmt: skip
+        numbers = {
+            "type": "category", "name": x_label, "nameLocation": "middle", "nameGap": 24, "boundaryGap": False,
+            "data": _even([row[at] for row in rows]) if x_label else [],
+        }  # fmt: skip
         return {
             "tooltip": {"trigger": "axis", **_NUMBER_TIP},
             "legend": _LEGEND,
-            "xAxis": {"type": "time", "splitLine": {"show": False}, "axisLabel": {"hideOverlap": True}},
+            "grid": {"left": 8, "right": 24, "top": 36, "bottom": 30 if x_label else 8, "containLabel": True},
+            "xAxis": (numbers if x_label else {"type": "time"})
+            | {"splitLine": {"show": False}, "axisLabel": {"hideOverlap": True}},
             "yAxis": {"type": "value"},
             "series": series,
         }
 
     return draw
+
+
+def _pairs(places: Sequence[str], values: Sequence[Any]) -> list[list[Any]]:
+    return [[place, value] for place, value in zip(places, values, strict=True)]
+
+
+def _even(numbers: Sequence[int]) -> list[str]:
+    """Every step from the least to the greatest, as words: bands are stacked by words and by times only."""
+    seen = sorted(set(numbers))
+    step = gcd(*(later - sooner for sooner, later in pairwise(seen)))
+    return [str(number) for number in range(seen[0], seen[-1] + 1, step or 1)]
 
 
 def heatmap(y: str, value: str) -> Draw:

@@ -9,7 +9,7 @@ from console.components.chart import Chart
 from console.components.confirm import reasoned
 from console.components.notice import chip, heading, notice
 from console.components.panel import figure, figures, panel
-from console.components.plots import intervals_over_time
+from console.components.plots import intervals_over
 from console.components.table import Column, Table
 from console.frame import Visit
 from console.moments import count, moment, number, percent
@@ -62,7 +62,8 @@ class Outcome:
                 figure(title, _difference(arm.compared), note=verdict(arm, str(base.policy), found.fewest))
             figure("Spared by CUPED", percent(found.cuped.spared), note=_before(found))
         Chart(
-            "Difference over time", intervals_over_time("moment", "difference", "low", "high", group="policy"), HISTORY,
+            "Difference over time",
+            intervals_over("moment", "difference", "low", "high", group="policy", marks=(0.0,)), HISTORY,
             [point.model_dump(mode="json") for point in found.history if point.low is not None],
             nothing=("Too few people yet", f"It begins once every arm has {found.fewest} people."),
             note=f"Reward a decision minus that of {base.policy}, by the rewards that stand now; the bands hold at "

@@ -1,16 +1,17 @@
 """Experiments: what LinUCB has learned of everybody and of one person, resetting a person, and A/B experiments."""
 
 import asyncio
+from collections.abc import Sequence
 
 from nicegui import ui
 
 from console.addresses import Address, user_url
-from console.components.chart import Chart
+from console.components.chart import Chart, Option
 from console.components.confirm import confirm
 from console.components.filters import text_filter
 from console.components.later import later
 from console.components.panel import figure, figures, panel
-from console.components.plots import bars, daily_lines, lines, weights
+from console.components.plots import bars, daily_lines, intervals_over, lines, weights
 from console.components.table import Column, Row
 from console.components.trouble import Trouble
 from console.components.window import WindowBar
@@ -19,6 +20,7 @@ from console.experiments.outcome import Outcome
 from console.frame import Visit, page
 from console.moments import count, moment, number
 from console.pages.rewards import COUNTS, REWARDS
+from projections.reports.window import Z
 from services.api.admin.commands import folded
 from services.api.admin.experiments import Learned, learned, population
 from services.api.admin.users import reset, reset_plan, users
@@ -26,6 +28,7 @@ from services.api.admin.windows import Window
 from services.problems import Problem
 
 SUGGESTED = 20
+FEW = 20
 DAILY = (Column("day", "Day", "time"), Column("policy", "Policy"), *COUNTS, *REWARDS)
 DISTRIBUTION = (
     Column("from_pulls", "From pulls", "number"), Column("to_pulls", "To pulls", "number"),
@@ -47,6 +50,10 @@ CURVE = (
     Column("cumulative_reward", "Added up", "number", show=number),
     Column("mean_so_far", "Mean so far", "number", show=number),
 )  # fmt: skip
+
+_CURVES = intervals_over(
+    "to_reaction", "reward_per_reaction", "low", "high", group="policy", x_label="a person's n-th reaction"
+)
 
 
 @page("/admin/experiments", title="Experiments", group="Learning", icon="science", order=2)
@@ -117,16 +124,26 @@ def _everybody(visit: Visit, address: Address) -> None:
             note="People by pulls since their last reset",
         )  # fmt: skip
         curve = Chart(
-            "Learning curve",
-            lines("to_reaction", "reward_per_reaction", group="policy", x_label="a person's n-th reaction"), LEARNING,
+            "Learning curve", learning_curve, LEARNING,
             nothing=("Nobody reacted in this window", "Choose a longer window."),
-            note="Mean reward of people's n-th reacted decision of the window",
+            note="Mean reward of people's n-th reacted decision of the window with its 95 % interval; points of fewer "
+            f"than {FEW} reactions are left out where others have more",
         )  # fmt: skip
     daily = Chart(
         "Mean reward over time by policy", daily_lines("reward_per_decision", group="policy"), DAILY,
         nothing=("No decisions in this window", "Choose a longer window."),
         note="Our own decisions; no reaction counts 0",
     )  # fmt: skip
+
+
+def learning_curve(rows: Sequence[Row]) -> Option:
+    """A line with its band for each policy. The few people with most reactions would look like an effect."""
+    known = [row for row in rows if row["reacted"] >= FEW] or rows
+    return _CURVES([{**row, "low": _off(row, -Z), "high": _off(row, Z)} for row in known])
+
+
+def _off(row: Row, errors: float) -> float | None:
+    return None if row["stderr"] is None else row["reward_per_reaction"] + errors * row["stderr"]
 
 
 def _step(row: Row) -> str:
