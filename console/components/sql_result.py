@@ -30,6 +30,7 @@ class ResultView:
                 for at, name in enumerate(result.columns)
             ]
             self._table = Table(columns, (), label="Result", on_choose=self._open, page_size=0, height="480px")
+            self._table.element.classes("as-given")
             with ui.element("div").classes("line") as pager:
                 self._back = icon_button("chevron_left", "Earlier rows", lambda: self._turn(-PAGE))
                 self._where = ui.label().classes("small muted")

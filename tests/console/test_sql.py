@@ -27,7 +27,7 @@ def test_a_statement_is_run_and_its_answer_shown_charted_and_downloaded(admin: V
     write(page, COUNT)
     page.keyboard.press("Control+Enter")
     table = page.get_by_label("Result", exact=True)
-    expect(page.get_by_role("columnheader")).to_have_text(["policy", "decisions"])
+    expect(page.get_by_role("columnheader")).to_have_text(["policy", "decisions"], use_inner_text=True)
     expect(table.get_by_role("cell", name="linucb").first).to_be_visible()
     with page.expect_download() as taken:
         page.get_by_role("button", name="CSV").click()
