@@ -1,7 +1,29 @@
 """Figures as people read them."""
 
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
 from console.pages.rewards import latency
+from console.pages.sql_queries import asked_by_client
+from services.api.admin.sql import Executed
 
 
 def test_a_latency_that_nobody_measured_is_not_told_as_zero() -> None:
     assert [latency(0.0), latency(1234.0)] == ["–", "1.23 ms"]
+
+
+@pytest.mark.parametrize(
+    ("door", "sql", "by_itself"),
+    [
+        ("quack", "SELECT schema_name, sql, 'table' FROM duckdb_tables() UNION ALL SELECT 1, 2, 'view'", True),
+        ("console", "SELECT schema_name, sql, 'table' FROM duckdb_tables()", False),
+        ("quack", "SELECT #4 FROM feedback", False),
+    ],
+)
+def test_what_a_client_looks_up_by_itself_is_told_from_what_somebody_ran(door: Any, sql: str, by_itself: bool) -> None:
+    ran = Executed(
+        seq=1, actor="ann", sql=sql, door=door, outcome="ok", duration_us=1, rows=1, occurred_at=datetime.now(UTC)
+    )
+    assert asked_by_client(ran) is by_itself
