@@ -13,7 +13,7 @@ from console.components.table import Column, Row, Table
 from console.frame import Visit
 from console.moments import count, duration, moment
 from contracts.times import SECOND_US
-from services.api.admin.replays import ReplayAsked, replays
+from services.api.admin.replays import ReplayAsked, replay, replays
 from services.api.replay_progress import Progress
 from services.problems import Problem
 
@@ -58,7 +58,7 @@ class Replays:
         self._ended: Callable[[], Awaitable[None]] | None = None
         self._rows: list[dict[str, Any]] = []
         self._known: set[str] = set()
-        self._opened = ""
+        self._opened = self._asked = ""
         self._running = _Running()
         with panel("Replays", note="Choose one to see what it compared.", flush=True):
             self._table = Table(REPLAYS, (), label="Replays", on_choose=self._choose, page_size=10)
@@ -76,6 +76,7 @@ class Replays:
 
     async def follow(self, asked: ReplayAsked) -> None:
         """Open a replay that stands in the stream."""
+        self._asked = asked.replay_id
         self._address.set(replay=asked.replay_id)
         ui.notify(f"Asked for: event {asked.seq}")
         await self._read()
@@ -106,7 +107,23 @@ class Replays:
             fresh, self._known = bool(self._known or self._ticks), ended
             if fresh and self._ended is not None:
                 await self._ended()
-        self._show(next((row for row in self._rows if row["replay_id"] == opened), None))
+        row = next((row for row in self._rows if row["replay_id"] == opened), None)
+        if row is None and opened:
+            await self._seek(opened)
+        else:
+            self._show(row)
+
+    async def _seek(self, replay_id: str) -> None:
+        """One that the list does not hold: an old one, or none at all."""
+        try:
+            self._show(await to_thread(replay, self._visit.parts, replay_id))
+        except Problem as problem:
+            # What was asked for just now is folded in a moment.
+            if replay_id != self._asked and self._opened != replay_id:
+                self._opened = replay_id
+                self._detail.clear()
+                with self._detail, panel("Replay"):
+                    empty("No replay of that id", problem.detail, icon="replay")
 
     def _choose(self, row: Row) -> None:
         self._address.set(replay=row["replay_id"])

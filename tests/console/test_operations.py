@@ -148,6 +148,11 @@ def test_a_replay_is_planned_followed_to_equal_digests_and_switched_back(admin: 
     expect(table(page, "What became of each projection")).to_contain_text("back from version", timeout=LONG_S)
 
 
+def test_a_replay_that_nobody_asked_for_is_said_to_be_none(admin: Visitor) -> None:
+    page = admin.open("/admin/ops?replay=nope")
+    expect(page.get_by_role("heading", name="No replay of that id")).to_be_visible()
+
+
 @pytest.mark.parametrize("user_id", ODD)
 def test_anybody_is_found_whatever_their_id(admin: Visitor, user_id: str) -> None:
     seen(admin.system, user_id)
