@@ -66,12 +66,14 @@ class OffPolicyPage:
     def __init__(self, visit: Visit, address: Address) -> None:
         self._visit, self._address = visit, address
         self._window = Window()
+        self._known: list[str] = []
         self._asked = bool(address.values["policy"])
 
     async def begin(self) -> None:
         """The filters, then what is known."""
+        self._known = await self._policies()
         bar = WindowBar(self._visit.watch, self._address, self._load)
-        choices = {"": "Choose a policy"} | {name: name for name in await self._policies()}
+        choices = {"": "Choose a policy"} | {name: name for name in self._known}
         values = self._address.values
         with bar.more:
             choice_filter("Policy", choices, values["policy"] if values["policy"] in choices else "", self._choose)
@@ -122,18 +124,25 @@ class OffPolicyPage:
         values = self._address.values
         params = [text.strip() for text in values["params"].split(",") if text.strip()]
         self._timer.deactivate()
+        if values["policy"] not in self._known:
+            # The walk over the log would say so too, at its end.
+            self._refuse(f"There is no policy {values['policy']!r:.100}; there are {', '.join(self._known)}.")
+            return
         try:
             found = evaluation(
                 self._visit.parts, values["policy"], params, window=self._window, young=values["young"], again=again
             )
         except TipstreamError as problem:
-            self._place.clear()
-            with self._place:
-                notice(str(problem), tone="bad", title="This cannot be evaluated")
+            self._refuse(str(problem))
             return
         if found.report is None:
             self._timer.activate()
         self._draw(found)
+
+    def _refuse(self, why: str) -> None:
+        self._place.clear()
+        with self._place:
+            notice(why, tone="bad", title="This cannot be evaluated")
 
     def _say_what_to_do(self) -> None:
         self._place.clear()

@@ -34,3 +34,6 @@ def test_what_cannot_be_answered_is_said_on_the_page(admin: Visitor, console: Ru
     expect(page.get_by_text("0 decisions can be used and at least 100 are needed", exact=False)).to_be_visible()
     page = admin.open("/admin/evaluation?policy=linucb&params=beta%3D1")
     expect(page.get_by_text("policy parameter 'beta' is not one of linucb's", exact=False)).to_be_visible()
+    page = admin.open("/admin/evaluation?policy=nobody")
+    expect(page.get_by_role("alert")).to_contain_text("There is no policy 'nobody'; there are linucb")
+    assert page.get_by_text("Walking over the log").count() == 0
