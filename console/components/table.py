@@ -59,7 +59,8 @@ class Column:
 
 class Table:
     """A table named `label` for screen readers; `on_choose` gets the row that was clicked or had Enter pressed,
-    `on_act` the row and the name of the column whose button was pressed (its label is the cell's value).
+    `on_act` the row and the name of the column whose button was pressed (its label is the cell's value). Without rows
+    it says `nothing`.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Table:
         on_act: Callable[[Row, str], Any] | None = None,
         page_size: int = 25,
         height: str = "",
+        nothing: str = "Nothing yet.",
     ) -> None:
         self._columns = columns
         self._rows: Sequence[Row] = ()
@@ -82,6 +84,8 @@ class Table:
         self.element.props["aria-label"] = label
         if height:
             self.element.style(f"max-height: {height}")
+        self.element.props["no-data-label"] = nothing
+        self.element.add_slot("no-data", "<span>{{ props.message }}</span>")
         self.element.add_slot("header-cell", _HEADING)
         self.element.add_slot("body", _BODY.replace("CHOOSE", _CHOOSE if on_choose else ""))
         if on_choose is not None:

@@ -84,13 +84,19 @@ class _PersonView:
         self._figures = ui.element("div").classes("cols figures")
         with ui.element("div").classes("cols"):
             with panel("What is known", note="The latest value of each signal.", flush=True):
-                self._signals = Table(SIGNALS, (), label="What is known", page_size=0)
+                self._signals = Table(SIGNALS, (), label="What is known", page_size=0, nothing="No signal came in yet.")
             with panel("What was learned", flush=True):
-                self._learned = Table(LEARNED, (), label="What was learned", page_size=0)
+                self._learned = Table(
+                    LEARNED, (), label="What was learned", page_size=0, nothing="No reaction was learned from yet."
+                )
         with panel("Latest decisions", flush=True):
-            self._decisions = Table(DECISIONS, (), label="Latest decisions", page_size=10)
+            self._decisions = Table(
+                DECISIONS, (), label="Latest decisions", page_size=10, nothing="No tip was chosen for them yet."
+            )
         with panel("Latest feedback", flush=True):
-            self._feedback = Table(FEEDBACK, (), label="Latest feedback", page_size=10)
+            self._feedback = Table(
+                FEEDBACK, (), label="Latest feedback", page_size=10, nothing="They reacted to no tip yet."
+            )
 
     async def _again(self) -> None:
         self.show(await to_thread(person, self._visit.parts, self._user_id))

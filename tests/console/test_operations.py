@@ -168,6 +168,16 @@ def test_anybody_is_found_whatever_their_id(admin: Visitor, user_id: str) -> Non
     assert wide <= 0
 
 
+def test_of_a_person_who_got_no_tip_that_is_said_in_words(admin: Visitor) -> None:
+    signal = {"user_id": "only signals", "source": "steps", "values": {"steps": 5200}}
+    assert admin.system.api.post("/v1/signals", json=signal).status_code == 202
+    admin.system.wait_folded()
+    page = admin.open("/admin/users?user=only+signals")
+    expect(table(page, "What is known")).to_contain_text("steps")
+    expect(table(page, "Latest decisions")).to_contain_text("No tip was chosen for them yet.")
+    expect(page.locator(".q-table__bottom .q-icon")).to_have_count(0)
+
+
 def test_a_person_is_reset_after_a_dry_run_and_their_replay_has_equal_digests(admin: Visitor) -> None:
     seen(admin.system, "reset me/1")
     page = admin.open(f"/admin/users?user={quote('reset me/1')}")
