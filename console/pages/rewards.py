@@ -114,15 +114,14 @@ async def rewards(visit: Visit, days: int = 30, since: str = "", until: str = ""
         with compared.actions:
             csv_button("Policies compared", POLICIES, lambda: shown)
         compare = Table(POLICIES, (), label="Policies compared", page_size=0, nothing=f"{NOTHING[0]}.")
-    with ui.element("div").classes("cols"):
-        category = Chart(
-            "Mean reward by category", intervals("name", "reward_per_decision", "ci_low", "ci_high"),
-            (Column("name", "Category"), *COUNTS, *REWARDS), nothing=NOTHING,
-        )  # fmt: skip
-        with panel("Tips", note="The most shown first; each links to its decisions", flush=True) as listed:
-            with listed.actions:
-                csv_button("Tips", TIPS, lambda: by_tips)
-            tips = Table(TIPS, (), label="Tips", page_size=10, nothing=f"{NOTHING[0]}.")
+    category = Chart(
+        "Mean reward by category", intervals("name", "reward_per_decision", "ci_low", "ci_high"),
+        (Column("name", "Category"), *COUNTS, *REWARDS), nothing=NOTHING,
+    )  # fmt: skip
+    with panel("Tips", note="The most shown first; each links to its decisions", flush=True) as listed:
+        with listed.actions:
+            csv_button("Tips", TIPS, lambda: by_tips)
+        tips = Table(TIPS, (), label="Tips", page_size=10, nothing=f"{NOTHING[0]}.")
 
 
 def _kind(row: Row) -> str:

@@ -81,14 +81,13 @@ class _PersonView:
                     ui.link(words, url(path, user=user_id))
                 ui.link("Everybody", "/admin/users")
             Deeds(visit, user_id, self._again)
-        self._figures = ui.element("div").classes("cols figures")
-        with ui.element("div").classes("cols"):
-            with panel("What is known", note="The latest value of each signal.", flush=True):
-                self._signals = Table(SIGNALS, (), label="What is known", page_size=0, nothing="No signal came in yet.")
-            with panel("What was learned", flush=True):
-                self._learned = Table(
-                    LEARNED, (), label="What was learned", page_size=0, nothing="No reaction was learned from yet."
-                )
+        self._figures = ui.element("div").classes("cols figures").style("--col: 160px")
+        with panel("What is known", note="The latest value of each signal.", flush=True):
+            self._signals = Table(SIGNALS, (), label="What is known", page_size=0, nothing="No signal came in yet.")
+        with panel("What was learned", flush=True):
+            self._learned = Table(
+                LEARNED, (), label="What was learned", page_size=0, nothing="No reaction was learned from yet."
+            )
         with panel("Latest decisions", flush=True):
             self._decisions = Table(
                 DECISIONS, (), label="Latest decisions", page_size=10, nothing="No tip was chosen for them yet."

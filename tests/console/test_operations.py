@@ -50,6 +50,16 @@ def seen(system: RunningSystem, user_id: str) -> None:
     system.wait_folded()
 
 
+def cut(page: Page) -> list[str]:
+    """The tables that are wider than their place."""
+    found: list[str] = page.evaluate(
+        "() => [...document.querySelectorAll('.q-table__container')]"
+        ".filter(one => one.querySelector('.q-table__middle').scrollWidth > one.clientWidth + 1)"
+        ".map(one => one.ariaLabel)"
+    )
+    return found
+
+
 def test_the_next_decisions_avoid_a_policy_that_was_disabled(admin: Visitor) -> None:
     page = admin.open("/admin/ops")
     row = table(page, "Policies").get_by_role("row").filter(has_text="random")
@@ -166,6 +176,14 @@ def test_anybody_is_found_whatever_their_id(admin: Visitor, user_id: str) -> Non
     expect(table(page, "What was learned")).to_contain_text("wellbeing.v1")
     wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0
+    assert cut(page) == []
+    assert page.evaluate("() => new Set([...document.querySelectorAll('.figure')].map(one => one.offsetTop)).size") == 1
+
+
+def test_no_table_of_rewards_is_cut(admin: Visitor) -> None:
+    page = admin.open("/admin/rewards?days=7")
+    expect(table(page, "Tips").locator("tbody tr").first).to_be_visible()
+    assert cut(page) == []
 
 
 def test_of_a_person_who_got_no_tip_that_is_said_in_words(admin: Visitor) -> None:
