@@ -10,6 +10,7 @@ from console.addresses import decision_url, event_url, user_url
 from console.components.json import json_view, pretty
 from console.components.notice import heading, notice
 from console.components.panel import icon_button
+from console.ids import shown_id
 from console.moments import moment
 from services.api.admin.causes import Link
 from services.api.admin.events import EventDetail
@@ -60,7 +61,7 @@ def _facts(event: EventDetail) -> None:
         if event.occurred_at and moment(event.occurred_at) != moment(event.recorded_at):
             _fact("Occurred", f"{moment(event.occurred_at)} UTC")
         if event.user_id:
-            _fact("User", event.user_id, user_url(event.user_id))
+            _fact("User", shown_id(event.user_id), user_url(event.user_id))
         if event.actor:
             _fact("Signed by", event.actor)
         if event.event_id:

@@ -7,6 +7,7 @@ from typing import Any
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
+from console.ids import shown_id
 from console.moments import clock
 from services.api.ring import RING, Batch
 from services.api.sightings import EventRow
@@ -64,7 +65,7 @@ class Tail(Element, component="tail.js"):
 def _cells(row: EventRow) -> Cells:
     says = f"{row.malformed}: {row.summary}" if row.malformed else row.summary
     area = "malformed" if row.malformed else row.subject.split(".")[1]
-    return (row.seq, clock(row.recorded_at), row.kind, row.user_id or "", says, f"area-{area}", row.subject)
+    return (row.seq, clock(row.recorded_at), row.kind, shown_id(row.user_id or ""), says, f"area-{area}", row.subject)
 
 
 def _gap(before: int, skipped: int) -> Cells:

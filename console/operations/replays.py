@@ -11,6 +11,7 @@ from console.components.notice import Tone, empty, heading, notice
 from console.components.panel import panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit
+from console.ids import shown_id
 from console.moments import count, duration, moment
 from contracts.times import SECOND_US
 from services.api.admin.replays import ReplayAsked, replay, replays
@@ -195,7 +196,7 @@ def scope_of(row: dict[str, Any]) -> str:
     if row["mode"] == "back":
         said.insert(0, "switch back")
     if row["user_id"] is not None:
-        said.append(f"only {row['user_id']}")
+        said.append(f"only {shown_id(row['user_id'])}")
     if row["upto_seq"] is not None:
         said.append(f"up to {count(row['upto_seq'])}")
     if row["upto_time"] is not None:

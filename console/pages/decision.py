@@ -12,6 +12,7 @@ from console.components.notice import Tone, chip, empty
 from console.components.panel import figure, panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit
+from console.ids import shown_id
 from console.moments import duration, moment
 from services.api.admin.grounds import Grounds, grounds
 from services.api.admin.why import Terms, Why, describe, terms_of
@@ -70,7 +71,7 @@ class Opened:
                 chip("explored", "accent") if one.explored else None
             with ui.element("div").classes("line wrap small"):
                 ui.label("for")
-                ui.link(one.user_id, user_url(one.user_id)).classes("mono break")
+                ui.link(shown_id(one.user_id), user_url(one.user_id)).classes("mono break")
                 ui.label(f"by {one.policy} v{one.policy_version}, {moment(one.occurred_at.isoformat())} UTC")
                 ui.link("feature history", url("/admin/features", user=one.user_id))
                 ui.link(f"event {one.seq}", event_url(one.seq)).classes("mono")

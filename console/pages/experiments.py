@@ -18,6 +18,7 @@ from console.components.window import WindowBar
 from console.experiments.experiments import Experiments
 from console.experiments.outcome import Outcome
 from console.frame import Visit, page
+from console.ids import shown_id
 from console.moments import count, moment, number
 from console.pages.rewards import COUNTS, REWARDS
 from projections.reports.window import Z
@@ -217,10 +218,10 @@ class _Person:
             f"{plan.unanswered:,} decisions without a reaction would no longer be learned from.\n\n"
             "Decisions, reactions and reports stay; nothing brings back what was learned but a replay before the reset."
         )
-        if not await confirm(f"Reset {self._user}?", said, action="Reset", typed="reset", danger=True):
+        if not await confirm(f"Reset {shown_id(self._user)}?", said, action="Reset", typed="reset", danger=True):
             return
         await self._visit.check("operate")
         done = await reset(self._visit.parts, self._user, self._visit.actor)
         await folded(self._visit.parts, done.seq)
         await self.refresh()
-        ui.notify(f"What was learned of {self._user} is forgotten.")
+        ui.notify(f"What was learned of {shown_id(self._user)} is forgotten.")

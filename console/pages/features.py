@@ -14,6 +14,7 @@ from console.components.notice import empty
 from console.components.panel import panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit, page
+from console.ids import shown_id
 from console.moments import count, moment, percent
 from services.api.admin.features import FeatureHistory, features
 from services.api.admin.users import users
@@ -75,7 +76,7 @@ class Picker:
     async def _people(self, search: str) -> None:
         people = await asyncio.to_thread(users, self._parts, search=search or None, limit=FOUND)
         columns = [
-            Column("user_id", "Person", "id", link=lambda row: url(PATH, user=row["user_id"])),
+            Column("user_id", "Person", "id", show=shown_id, link=lambda row: url(PATH, user=row["user_id"])),
             Column("decisions", "Decisions", "number", show=count),
             Column("last_seen", "Last seen", "time", show=moment),
         ]

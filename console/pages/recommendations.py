@@ -15,6 +15,7 @@ from console.components.notice import empty, notice
 from console.components.panel import panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit, page
+from console.ids import shown_id
 from console.moments import moment
 from console.pages.decision import show_decision, words_of
 from contracts.errors import TipstreamError
@@ -159,7 +160,7 @@ class Log:
     def _columns(self) -> list[Column]:
         return [
             Column("occurred_at", "Time", "time", show=moment, link=self._address_of, sortable=False),
-            Column("user_id", "Person", "id", link=lambda row: user_url(row["user_id"]), sortable=False),
+            Column("user_id", "Person", "id", show=shown_id, link=lambda row: user_url(row["user_id"]), sortable=False),
             Column("tip", "Tip", sortable=False),
             Column("policy", "Policy", sortable=False),
             Column("score", "Score", "number", show="{:.4f}".format, sortable=False),

@@ -11,6 +11,7 @@ from console.components.notice import empty
 from console.components.panel import panel
 from console.components.table import Column, Table
 from console.frame import Visit, page
+from console.ids import shown_id
 from console.moments import count, moment
 from console.people.person import show_person
 from contracts.events.base import Count
@@ -19,7 +20,7 @@ from services.api.admin.users import users
 
 PAGE = 50
 COLUMNS = (
-    Column("user_id", "User", "id", link=lambda row: user_url(row["user_id"])),
+    Column("user_id", "User", "id", show=shown_id, link=lambda row: user_url(row["user_id"])),
     Column("decisions", "Decisions", "number", show=count),
     Column("feedback", "Feedback", "number", show=count),
     Column("signals", "Signals", "number", show=count),

@@ -11,6 +11,7 @@ from console.components.confirm import confirm, reasoned
 from console.components.notice import notice
 from console.components.panel import icon_button
 from console.frame import Visit
+from console.ids import shown_id
 from console.moments import count, moment, size
 from console.operations.replays import words_of
 from services.api.admin.commands import folded
@@ -40,7 +41,7 @@ class Deeds:
 
     async def _reset(self) -> None:
         found = await to_thread(reset_plan, self._visit.parts, self._user_id)
-        reason = await reasoned(f"Reset {self._user_id}?", reset_words(found), action="Reset", danger=True)
+        reason = await reasoned(f"Reset {shown_id(self._user_id)}?", reset_words(found), action="Reset", danger=True)
         if reason is None:
             return
         await self._visit.check("operate")
@@ -55,7 +56,7 @@ class Deeds:
         found = await plan(self._visit.parts, order)
         lines = [f"{count(found.events)} events are about this person. Nothing has been touched."]
         lines += [f"{one.projection}: {one.effect}" for one in found.touched]
-        reason = await reasoned(f"Replay {self._user_id}?", "\n".join(lines), action="Replay")
+        reason = await reasoned(f"Replay {shown_id(self._user_id)}?", "\n".join(lines), action="Replay")
         if reason is None:
             return
         await self._visit.check("operate")
@@ -87,7 +88,7 @@ class Deeds:
 
     async def _link(self) -> None:
         text = "Whoever has the link is this person on the tips page, until it expires. Give it to nobody else."
-        if not await confirm(f"Make a tips link for {self._user_id}?", text, action="Make it"):
+        if not await confirm(f"Make a tips link for {shown_id(self._user_id)}?", text, action="Make it"):
             return
         await self._visit.check("operate")
         made = tips_link(self._visit.parts, self._user_id, str(self._visit.request.base_url))
@@ -101,7 +102,7 @@ class Deeds:
     async def _erase(self) -> None:
         await self._visit.check("administer")
         found = await plan_erasure(self._visit.parts, self._user_id)
-        title = f"Erase {self._user_id}?"
+        title = f"Erase {shown_id(self._user_id)}?"
         reason = await reasoned(title, erasure_words(found), action="Erase", typed=self._user_id, danger=True)
         if reason is None:
             return

@@ -10,6 +10,7 @@ from console.components.notice import empty
 from console.components.panel import figure, icon_button, panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit
+from console.ids import shown_id
 from console.moments import count, moment
 from console.people.deeds import Deeds
 from contracts.times import parse_time
@@ -71,7 +72,9 @@ class _PersonView:
         self._visit, self._user_id = visit, user_id
         with panel("Person"):
             with ui.element("div").classes("line w-full"):
-                ui.label(user_id).classes("mono break").style("white-space: pre-wrap").props('aria-label="User id"')
+                ui.label(shown_id(user_id)).classes("mono break").style("white-space: pre-wrap").props(
+                    'aria-label="User id"'
+                )
                 icon_button("content_copy", "Copy the id", lambda: ui.clipboard.write(user_id))
             with ui.element("nav").classes("line wrap gap-4").props('aria-label="More of this person"'):
                 for words, path in (
