@@ -43,8 +43,7 @@ class Chart:
             self._table: Table | None = None
             self._behind = ui.element("div").classes("w-full")
             self._empty = ui.element("div").classes("w-full")
-            with self._empty:
-                empty(*nothing, icon="bar_chart")
+            self._say(nothing)
             self._waiting = ui.element("div").classes("skeleton").style(f"height: {height}px")
             with self.panel.actions:
                 self._toggle = icon_button("table_rows", f"Show {title} as a table", self._switch)
@@ -59,15 +58,22 @@ class Chart:
         """The panel, for further actions beside the title."""
         return self.panel
 
-    def show(self, rows: Sequence[Row]) -> None:
-        """Draw these rows."""
+    def show(self, rows: Sequence[Row], *, nothing: tuple[str, str] | None = None) -> None:
+        """Draw these rows; without any, say `nothing` from now on."""
         self._rows = list(rows)
+        if nothing is not None:
+            self._say(nothing)
         if self._rows:
             drawn = self._option(self._rows)
             self.chart.options.clear()
             self.chart.options.update({"animation": False, "grid": _GRID} | drawn)
             self.chart.update()
         self._place()
+
+    def _say(self, nothing: tuple[str, str]) -> None:
+        self._empty.clear()
+        with self._empty:
+            empty(*nothing, icon="bar_chart")
 
     def _place(self, *, waiting: bool = False) -> None:
         some = bool(self._rows)

@@ -20,6 +20,7 @@ from console.experiments.outcome import Outcome
 from console.frame import Visit, page
 from console.ids import shown_id
 from console.moments import count, moment, number
+from console.no_decisions import why_nothing
 from console.pages.rewards import COUNTS, REWARDS
 from projections.reports.window import Z
 from services.api.admin.commands import folded
@@ -74,7 +75,7 @@ async def learning(
     if user:
         await _Person(visit, user).build()
         return
-    _everybody(visit, Address("/admin/experiments", days=days, since=since, until=until))
+    await _everybody(visit, Address("/admin/experiments", days=days, since=since, until=until))
     await Experiments(visit).show()
 
 
@@ -97,7 +98,7 @@ async def _picker(visit: Visit, user: str) -> None:
     ui.button("Show", on_click=go, color=None).props("outline")
 
 
-def _everybody(visit: Visit, address: Address) -> None:
+async def _everybody(visit: Visit, address: Address) -> None:
     async def load(window: Window) -> None:
         found = await population(visit.parts, window)
         distribution.show([step.model_dump(mode="json") for step in found.distribution])
@@ -116,6 +117,8 @@ def _everybody(visit: Visit, address: Address) -> None:
             figure("Without pulls", count(of.without_pulls), note="nobody reacted yet, or all was forgotten")
             figure("Ever reset", count(of.ever_reset), note="people")
 
+    nobody = await why_nothing(visit.parts, ("Nobody reacted in this window", "Choose a longer window."))
+    none = await why_nothing(visit.parts, ("No decisions in this window", "Choose a longer window."))
     WindowBar(visit.watch, address, load)
     row = figures(5)
     with ui.element("div").classes("cols"):
@@ -126,13 +129,13 @@ def _everybody(visit: Visit, address: Address) -> None:
         )  # fmt: skip
         curve = Chart(
             "Learning curve", learning_curve, LEARNING,
-            nothing=("Nobody reacted in this window", "Choose a longer window."),
+            nothing=nobody,
             note="Mean reward of people's n-th reacted decision of the window with its 95 % interval; points of fewer "
             f"than {FEW} reactions are left out where others have more",
         )  # fmt: skip
     daily = Chart(
         "Mean reward over time by policy", daily_lines("reward_per_decision", group="policy"), DAILY,
-        nothing=("No decisions in this window", "Choose a longer window."),
+        nothing=none,
         note="Our own decisions; no reaction counts 0",
     )  # fmt: skip
 

@@ -111,7 +111,10 @@ class ModelsPage:
                 versions = Table(_VERSIONS, (), label="Versions", on_choose=lambda row: self._choose(str(row["id"])))
             elif found.registry == "up":
                 said = "Until one is promoted, every score starts from the neutral prior."
-                empty("No model is registered yet", f"The command tipstream train makes one. {said}")
+                empty(
+                    "No model is registered yet",
+                    f"The command tipstream train makes one. It needs decisions that people reacted to. {said}",
+                )
             else:
                 notice(found.detail or "", tone="warn")
         self._draw_card(found)

@@ -19,6 +19,7 @@ from console.components.table import Column, Row, Table, csv_button
 from console.components.window import WindowBar
 from console.frame import Visit, page
 from console.moments import count, moment, percent
+from console.no_decisions import why_nothing
 from contracts.events.base import Position
 from projections.reports.drift import MODERATE, MOST, SIGNIFICANT
 from services.api.admin.cards import training_window
@@ -30,6 +31,9 @@ from services.api.admin.windows import Window
 
 MOST_LETTERS = 500
 BEFORE = "before"
+NOTHING = ("No decisions in this window", "Choose a longer window.")
+NONE_MISSING = ("No feature was missing", "Every signal was there when a decision needed it.")
+NONE_EXPIRED = ("No token had expired", "Every source could be read when a decision was made.")
 
 
 def index(number: float) -> str:
@@ -96,9 +100,11 @@ async def quality(
         row.clear()
         with row:
             _figures(daily)
-        missing.show(imputed)
-        stale.show(expired)
-        complete.show(daily)
+        decided = any(day["decisions"] for day in daily)
+        nothing = await why_nothing(visit.parts, NOTHING)
+        missing.show(imputed, nothing=NONE_MISSING if decided else nothing)
+        stale.show(expired, nothing=NONE_EXPIRED if decided else nothing)
+        complete.show(daily, nothing=nothing)
         # By itself and last: it compares the values of two windows, which takes a second where there are millions.
         await drifted.load(window)
 
@@ -106,13 +112,11 @@ async def quality(
     row = figures(4)
     missing = Chart(
         "Missing features", heatmap("feature", "missing_rate"), MISSING, height=300,
-        nothing=("No feature was missing", "Every signal was there when a decision needed it."),
         note="Share of a day's decisions in which a feature was imputed",
     )  # fmt: skip
     with ui.element("div").classes("cols"):
         stale = Chart(
             "Expired tokens", daily_lines("stale_rate", group="source", percent=True), STALE,
-            nothing=("No token had expired", "Every source could be read when a decision was made."),
             note="Share of a day's decisions, by source",
         )  # fmt: skip
         complete = Chart(
@@ -124,8 +128,7 @@ async def quality(
                 },
                 percent=True,
             ),
-            DAILY, nothing=("Nothing in this window", "Choose a longer window."),
-            note="Decisions that got feedback; expected source-days that reported",
+            DAILY, note="Decisions that got feedback; expected source-days that reported",
         )  # fmt: skip
     drifted = _Drift(visit, address, bar.refresh)
     await _Letters(visit, address).build()

@@ -15,6 +15,7 @@ from console.components.table import Column, Row, Table, csv_button
 from console.components.window import WindowBar
 from console.frame import Visit, page
 from console.moments import count, number, percent
+from console.no_decisions import why_nothing
 from console.theme import ACTION_COLOURS
 from services.api.admin.rewards import of_window, random_estimate
 from services.api.admin.windows import Source, Window
@@ -63,6 +64,7 @@ async def rewards(visit: Visit, days: int = 30, since: str = "", until: str = ""
         source = "ours"
     address = Address("/admin/rewards", days=days, since=since, until=until, source=source)
     parts = visit.parts
+    nothing = await why_nothing(parts, NOTHING)
     shown: list[dict[str, Any]] = []
     by_tips: list[dict[str, Any]] = []
 
@@ -98,30 +100,30 @@ async def rewards(visit: Visit, days: int = 30, since: str = "", until: str = ""
     row = figures(5)
     reactions = Chart(
         "Reactions per day", stacked_days(ACTIONS), (Column("day", "Day", "time"), *COUNTS, *REACTIONS), height=300,
-        nothing=NOTHING, note="What stands now of each day's decisions",
+        nothing=nothing, note="What stands now of each day's decisions",
     )  # fmt: skip
     with ui.element("div").classes("cols"):
         means = Chart(
             "Mean reward by policy", intervals("name", "reward_per_decision", "ci_low", "ci_high"), POLICIES,
-            nothing=NOTHING, note="A decision without a reaction counts 0; the line is the 95 % interval",
+            nothing=nothing, note="A decision without a reaction counts 0; the line is the 95 % interval",
         )  # fmt: skip
         curve = Chart(
             "Mean reward per day", daily_lines("reward_per_decision", group="name"),
-            (Column("day", "Day", "time"), Column("name", "Policy"), *COUNTS, *REWARDS), nothing=NOTHING,
+            (Column("day", "Day", "time"), Column("name", "Policy"), *COUNTS, *REWARDS), nothing=nothing,
             note="By policy; young days still gain reactions",
         )  # fmt: skip
     with panel("Policies compared", note=COMPARED, flush=True) as compared:
         with compared.actions:
             csv_button("Policies compared", POLICIES, lambda: shown)
-        compare = Table(POLICIES, (), label="Policies compared", page_size=0, nothing=f"{NOTHING[0]}.")
+        compare = Table(POLICIES, (), label="Policies compared", page_size=0, nothing=f"{nothing[0]}.")
     category = Chart(
         "Mean reward by category", intervals("name", "reward_per_decision", "ci_low", "ci_high"),
-        (Column("name", "Category"), *COUNTS, *REWARDS), nothing=NOTHING,
+        (Column("name", "Category"), *COUNTS, *REWARDS), nothing=nothing,
     )  # fmt: skip
     with panel("Tips", note="The most shown first; each links to its decisions", flush=True) as listed:
         with listed.actions:
             csv_button("Tips", TIPS, lambda: by_tips)
-        tips = Table(TIPS, (), label="Tips", page_size=10, nothing=f"{NOTHING[0]}.")
+        tips = Table(TIPS, (), label="Tips", page_size=10, nothing=f"{nothing[0]}.")
 
 
 def _kind(row: Row) -> str:
