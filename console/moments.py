@@ -36,6 +36,12 @@ def count(number: int | None) -> str:
     return "–" if number is None else f"{number:,}"
 
 
+def amount(number: int, nouns: str) -> str:
+    """So many of something: `1 event`, `2,000 events`."""
+    one = f"{nouns[:-3]}y" if nouns.endswith("ies") else nouns.removesuffix("s")
+    return f"{number:,} {one if number == 1 else nouns}"
+
+
 def number(value: float | None) -> str:
     """A reward, to three digits after the point."""
     return "–" if value is None else f"{value:.3f}"

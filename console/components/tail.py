@@ -8,7 +8,7 @@ from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 
 from console.ids import shown_id
-from console.moments import clock
+from console.moments import amount, clock
 from services.api.ring import RING, Batch
 from services.api.sightings import EventRow
 
@@ -75,7 +75,7 @@ def _gap(before: int, skipped: int) -> Cells:
         "",
         "",
         "",
-        f"{skipped:,} events passed unseen: they came faster than they could be shown",
+        f"{amount(skipped, 'events')} passed unseen: they came faster than they could be shown",
         "gap",
         "",
     )

@@ -12,7 +12,7 @@ from console.components.panel import figure, figures, panel
 from console.components.plots import intervals_over
 from console.components.table import Column, Table
 from console.frame import Visit
-from console.moments import count, moment, number, percent
+from console.moments import amount, count, moment, number, percent
 from services.api.admin.commands import folded
 from services.api.admin.experiment_orders import stop_experiment
 from services.api.admin.experiment_results import ArmResult, Comparison, Results, results
@@ -106,7 +106,7 @@ def _interval(found: Comparison | None) -> str | None:
 
 
 def _before(found: Results) -> str:
-    return f"of the variance, from {found.cuped.decisions_before:,} decisions before it"
+    return f"of the variance, from {amount(found.cuped.decisions_before, 'decisions')} before it"
 
 
 def _shown(arm: ArmResult) -> dict[str, Any]:

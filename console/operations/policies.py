@@ -12,7 +12,7 @@ from console.components.notice import Tone, notice
 from console.components.panel import panel
 from console.components.table import Column, Table
 from console.frame import Visit
-from console.moments import count, moment, percent
+from console.moments import amount, count, moment, percent
 from console.operations.climbing import climb
 from ml.policies.params import PARAMETERS, TAKEN
 from ml.policies.registry import POLICIES
@@ -183,7 +183,8 @@ def consequence(rows: list[dict[str, Any]], change: PolicyChange) -> str:
 def _shadow_row(one: Shadowed) -> dict[str, Any]:
     told = one.model_dump()
     told["progress"] = (
-        f"{one.decisions:,} of {one.needed_decisions:,} decisions, {one.days:,} of {one.needed_days:,} days"
+        f"{one.decisions:,} of {amount(one.needed_decisions, 'decisions')}, "
+        f"{one.days:,} of {amount(one.needed_days, 'days')}"
     )
     return told | {"estimate": one.interval}
 

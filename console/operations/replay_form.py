@@ -12,7 +12,7 @@ from console.components.notice import notice
 from console.components.panel import panel
 from console.components.table import Column, Table
 from console.frame import Visit
-from console.moments import count
+from console.moments import amount, count
 from services.api.admin.replays import EVERY, ReplayAsked, ReplayOrder, ReplayPlan, ask_for_replay, plan
 from services.problems import Problem, fields_of
 
@@ -108,5 +108,7 @@ def _show(found: ReplayPlan) -> None:
     if found.complaint:
         notice(found.complaint, tone="warn", title="This could not be called a full replay")
     else:
-        notice(f"{count(found.events)} events a projection would be read. Nothing has been touched.", title="The plan")
+        notice(
+            f"{amount(found.events, 'events')} a projection would be read. Nothing has been touched.", title="The plan"
+        )
     Table(PLAN, [one.model_dump() for one in found.touched], label="The plan", page_size=0)

@@ -12,7 +12,7 @@ from console.components.panel import panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit
 from console.ids import shown_id
-from console.moments import count, duration, moment
+from console.moments import amount, count, duration, moment
 from contracts.times import SECOND_US
 from services.api.admin.replays import ReplayAsked, replay, replays
 from services.api.replay_progress import Progress
@@ -177,7 +177,7 @@ def words_of(progress: Progress) -> str:
     """How far a replay is, in one line."""
     said = [f"{progress.projection} ({progress.step} of {progress.steps}): {progress.phase}"]
     if progress.total:
-        said.append(f"{count(progress.events)} of {count(progress.total)} events")
+        said.append(f"{count(progress.events)} of {amount(progress.total, 'events')}")
         said.append(f"{progress.events_per_s:,.0f} events/s")
     if progress.remaining_s is not None:
         said.append(f"{duration(progress.remaining_s)} left")

@@ -13,7 +13,7 @@ from console.components.panel import figure, panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit
 from console.ids import shown_id
-from console.moments import duration, moment
+from console.moments import amount, duration, moment
 from services.api.admin.grounds import Grounds, grounds
 from services.api.admin.why import Terms, Why, describe, terms_of
 
@@ -252,9 +252,9 @@ class Opened:
                     "model": why.model_version,
                     "state version": f"{why.state_version}",
                     "kernel": why.kernel,
-                    "matrix": f"{why.decision.candidate_count} candidates, SHA-256 {why.x_digest or '–'}",
+                    "matrix": f"{amount(why.decision.candidate_count, 'candidates')}, SHA-256 {why.x_digest or '–'}",
                     "stale sources": ", ".join(why.stale_sources) or "none",
-                    "read to make it again": f"{why.recomputation.events:,} events of this person",
+                    "read to make it again": f"{amount(why.recomputation.events, 'events')} of this person",
                 }
             )
 

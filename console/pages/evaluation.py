@@ -14,7 +14,7 @@ from console.components.plots import intervals
 from console.components.table import Column
 from console.components.window import WindowBar
 from console.frame import Visit, page
-from console.moments import count, moment, percent
+from console.moments import amount, count, moment, percent
 from contracts.errors import TipstreamError
 from ml.policies.registry import POLICIES
 from services.api.admin.evaluation import Evaluation, Report, evaluation, imported_policies
@@ -183,7 +183,7 @@ def _report(report: Report, when: str) -> None:
         if answer.estimate is None and not report.refusal:
             notice(answer.refusal, title=f"{answer.estimator} does not answer")
     for why, many in report.left_out.items():
-        ui.label(f"{many:,} decisions left out: {why}").classes("muted small")
+        ui.label(f"{amount(many, 'decisions')} left out: {why}").classes("muted small")
 
 
 def _known(report: Report) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from console.experiments.experiments import Experiments
 from console.experiments.outcome import Outcome
 from console.frame import Visit, page
 from console.ids import shown_id
-from console.moments import count, moment, number
+from console.moments import amount, count, moment, number
 from console.no_decisions import why_nothing
 from console.pages.rewards import COUNTS, REWARDS
 from projections.reports.window import Z
@@ -217,8 +217,9 @@ class _Person:
         await self._visit.check("operate")
         plan = await asyncio.to_thread(reset_plan, self._visit.parts, self._user)
         said = (
-            f"This would forget {plan.pulls:,} pulls with a cumulative reward of {plan.cumulative_reward:.2f}, and "
-            f"{plan.unanswered:,} decisions without a reaction would no longer be learned from.\n\n"
+            f"This would forget {amount(plan.pulls, 'pulls')} with a cumulative reward of "
+            f"{plan.cumulative_reward:.2f}, and {amount(plan.unanswered, 'decisions')} without a reaction would no "
+            "longer be learned from.\n\n"
             "Decisions, reactions and reports stay; nothing brings back what was learned but a replay before the reset."
         )
         if not await confirm(f"Reset {shown_id(self._user)}?", said, action="Reset", typed="reset", danger=True):

@@ -15,7 +15,7 @@ from console.components.panel import panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit, page
 from console.ids import shown_id
-from console.moments import count, moment, percent
+from console.moments import amount, count, moment, percent
 from services.api.admin.features import FeatureHistory, features
 from services.api.admin.users import users
 
@@ -126,7 +126,7 @@ def _heatmap(history: FeatureHistory) -> None:
             ui.navigate.to(decision_url(str(rows[int(cell[0])]["decision"])))
 
     Chart(
-        f"Features of the last {len(rows)} decisions", option, columns, rows, height=64 + 24 * len(names),
+        f"Features of the last {amount(len(rows), 'decisions')}", option, columns, rows, height=64 + 24 * len(names),
         on_point=open_decision,
         note="x of the tip that was chosen; × a signal was missing and a default stood in, ▲ its token had expired; "
         "click a cell to see its decision",
@@ -187,7 +187,7 @@ def _lines(history: FeatureHistory) -> None:
                 with ui.element("div").classes("line apart"):
                     ui.label(name).classes("mono ellipsis")
                     ui.label("–" if latest is None else _number(latest)).classes("mono")
-                sparkline(seen, label=f"{name} over the last {len(seen)} decisions")
+                sparkline(seen, label=f"{name} over the last {amount(len(seen), 'decisions')}")
                 words = described[name].description if name in described else ""
                 ui.label(f"{words}; imputed {percent(imputed, 0)}" if imputed else words).classes("muted small")
 

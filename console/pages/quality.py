@@ -18,7 +18,7 @@ from console.components.plots import banded, daily_lines, heatmap
 from console.components.table import Column, Row, Table, csv_button
 from console.components.window import WindowBar
 from console.frame import Visit, page
-from console.moments import count, moment, percent
+from console.moments import amount, count, moment, percent
 from console.no_decisions import why_nothing
 from contracts.events.base import Position
 from projections.reports.drift import MODERATE, MOST, SIGNIFICANT
@@ -278,4 +278,4 @@ def hexadecimal(raw: bytes, most: int = 4096) -> str:
         piece = raw[at : at + 16]
         shown = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in piece)
         lines.append(f"{at:06x}  {piece.hex(' '):<47}  {shown}")
-    return "\n".join(lines) + (f"\n… and {len(raw) - most:,} more bytes" if len(raw) > most else "")
+    return "\n".join(lines) + (f"\n… and {amount(len(raw) - most, 'more bytes')}" if len(raw) > most else "")

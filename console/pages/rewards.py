@@ -14,7 +14,7 @@ from console.components.plots import daily_lines, intervals, stacked_days
 from console.components.table import Column, Row, Table, csv_button
 from console.components.window import WindowBar
 from console.frame import Visit, page
-from console.moments import count, number, percent
+from console.moments import amount, count, number, percent
 from console.no_decisions import why_nothing
 from console.theme import ACTION_COLOURS
 from services.api.admin.rewards import of_window, random_estimate
@@ -147,7 +147,7 @@ def _figures(policies: Sequence[Row], random: Row) -> None:
     decisions, reacted = (sum(row[name] for row in policies) for name in ("decisions", "reacted"))
     earned = sum(row["reward_sum"] for row in policies)
     figure("Tips shown", count(decisions), note="decisions in the window", target="/admin/recommendations")
-    figure("Reacted to", percent(reacted / decisions if decisions else None), note=f"{reacted:,} decisions")
+    figure("Reacted to", percent(reacted / decisions if decisions else None), note=amount(reacted, "decisions"))
     figure("Reward per decision", number(earned / decisions if decisions else None), note="no reaction yet counts 0")
     figure("Reward per reaction", number(earned / reacted if reacted else None), note="decisions with a reaction only")
     figure("A random tip's reward", number(random["estimate"]), note=_compared(random))

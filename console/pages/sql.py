@@ -10,6 +10,7 @@ from console.components.panel import icon_button, panel
 from console.components.sql_editor import SqlEditor
 from console.components.sql_result import ResultView
 from console.frame import Visit, page
+from console.moments import amount
 from console.pages.sql_queries import History, Saved
 from console.theme import THEME_COOKIE, dark_of
 from contracts.errors import TipstreamError
@@ -83,7 +84,7 @@ class Workbench:
         finally:
             self._run.enabled = True
             ui.timer(1.0, self.history.show, once=True)
-        self._told.text = f"{len(result.rows):,} rows · {result.duration_us / 1000:,.0f} ms"
+        self._told.text = f"{amount(len(result.rows), 'rows')} · {result.duration_us / 1000:,.0f} ms"
         self._shown.clear()
         with self._shown:
             if result.reason:

@@ -11,7 +11,7 @@ from console.components.filters import toggle
 from console.components.notice import chip, empty
 from console.components.panel import icon_button, panel
 from console.frame import Visit
-from console.moments import clock
+from console.moments import amount, clock
 from services.api.admin.commands import Commanded
 from services.api.admin.saved_queries import (
     QueryChange,
@@ -150,7 +150,7 @@ class History:
                     ui.label(clock(row.occurred_at.isoformat())[:5]).classes("small muted")
                     if row.outcome != "ok":
                         chip(row.outcome.replace("_", " "), TONES[row.outcome])  # type: ignore[arg-type]
-                load.props["title"] = row.error or f"{row.rows:,} rows · {row.duration_us / 1000:,.0f} ms"
+                load.props["title"] = row.error or f"{amount(row.rows or 0, 'rows')} · {row.duration_us / 1000:,.0f} ms"
                 load.on("click", lambda row=row: self._desk.load(row.sql))
 
 

@@ -12,7 +12,7 @@ from console.components.notice import notice
 from console.components.panel import icon_button
 from console.frame import Visit
 from console.ids import shown_id
-from console.moments import count, moment, size
+from console.moments import amount, moment, size
 from console.operations.replays import words_of
 from services.api.admin.commands import folded
 from services.api.admin.erasures import ErasurePlan, erase, plan_erasure
@@ -54,7 +54,7 @@ class Deeds:
         await self._visit.check("operate")
         order = ReplayOrder(user_id=self._user_id)
         found = await plan(self._visit.parts, order)
-        lines = [f"{count(found.events)} events are about this person. Nothing has been touched."]
+        lines = [f"{amount(found.events, 'events')} about this person. Nothing has been touched."]
         lines += [f"{one.projection}: {one.effect}" for one in found.touched]
         reason = await reasoned(f"Replay {shown_id(self._user_id)}?", "\n".join(lines), action="Replay")
         if reason is None:
@@ -120,8 +120,8 @@ def reset_words(found: ResetPlan) -> str:
     """What a reset would forget."""
     return "\n".join(
         (
-            f"{count(found.pulls)} pulls with a reward of {found.cumulative_reward:g} would be forgotten.",
-            f"{count(found.unanswered)} decisions without a reaction would no longer be learned from.",
+            f"{amount(found.pulls, 'pulls')} with a reward of {found.cumulative_reward:g} would be forgotten.",
+            f"{amount(found.unanswered, 'decisions')} without a reaction would no longer be learned from.",
             "The log, the tables and the reports keep what happened.",
         )
     )
@@ -129,9 +129,9 @@ def reset_words(found: ResetPlan) -> str:
 
 def erasure_words(found: ErasurePlan) -> str:
     """What an erasure would take, and what stays."""
-    lines = [f"{count(found.total)} events ({size(found.bytes)}) would be erased, and what they taught un-learned:"]
-    lines += [f"{count(number)} {kind.replace('_', ' ')}" for kind, number in found.events.items()]
-    lines += [f"Stays: {count(n)} {kind.replace('_', ' ')} that quote the id" for kind, n in found.quoted.items()]
+    lines = [f"{amount(found.total, 'events')} ({size(found.bytes)}) would be erased, and what they taught un-learned:"]
+    lines += [amount(number, kind.replace("_", " ")) for kind, number in found.events.items()]
+    lines += [f"Stays: {amount(n, kind.replace('_', ' '))} quoting the id" for kind, n in found.quoted.items()]
     return "\n".join([*lines, "There is no way back."])
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from console.moments import amount
 from console.pages.rewards import latency
 from console.pages.sql_queries import asked_by_client
 from services.api.admin.sql import Executed
@@ -12,6 +13,12 @@ from services.api.admin.sql import Executed
 
 def test_a_latency_that_nobody_measured_is_not_told_as_zero() -> None:
     assert [latency(0.0), latency(1234.0)] == ["–", "1.23 ms"]
+
+
+def test_one_thing_is_not_told_in_the_plural() -> None:
+    said = [amount(number, "shadow decisions") for number in (0, 1, 2000)]
+    assert said == ["0 shadow decisions", "1 shadow decision", "2,000 shadow decisions"]
+    assert [amount(1, "saved queries"), amount(1, "feedback")] == ["1 saved query", "1 feedback"]
 
 
 @pytest.mark.parametrize(
