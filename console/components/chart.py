@@ -60,7 +60,7 @@ class Chart:
 
     def show(self, rows: Sequence[Row], *, nothing: tuple[str, str] | None = None) -> None:
         """Draw these rows; without any, say `nothing` from now on."""
-        self._rows = list(rows)
+        self._rows = in_order(self._columns, rows)
         if nothing is not None:
             self._say(nothing)
         if self._rows:
@@ -98,6 +98,11 @@ class Chart:
             with self._behind:
                 self._table = Table(self._columns, (), label=self._title)
         self._table.show(self._rows)
+
+
+def in_order(columns: Sequence[Column], rows: Sequence[Row]) -> list[Row]:
+    """The rows, those of days from the first day on: some reports begin with the last, since they may be cut."""
+    return sorted(rows, key=lambda row: row["day"]) if columns[0].name == "day" else list(rows)
 
 
 def sparkline(values: Sequence[float | None], *, label: str) -> ui.element:

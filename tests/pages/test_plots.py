@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from console.components.chart import in_order
 from console.components.plots import heatmap
+from console.components.table import Column
 from console.pages.experiments import FEW, learning_curve
 
 
@@ -16,6 +18,12 @@ def test_a_heatmap_says_more_by_more_of_one_colour() -> None:
     assert len({tuple(part[:3]) for part in parts}) == 1
     strengths = [float(part[3]) for part in parts]
     assert strengths == sorted(strengths)
+
+
+def test_days_are_saved_from_the_first_on() -> None:
+    rows = [{"day": "2026-03-02", "policy": "a"}, {"day": "2026-03-02", "policy": "b"}, {"day": "2026-03-01"}]
+    assert in_order([Column("day", "Day")], rows) == [rows[2], rows[0], rows[1]]
+    assert in_order([Column("policy", "Policy")], rows) == rows
 
 
 def test_a_learning_curve_shows_its_doubt_and_leaves_out_points_of_few_reactions() -> None:
