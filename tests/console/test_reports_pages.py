@@ -164,6 +164,11 @@ def test_drift_is_shown_with_its_band(admin: Visitor, console: RunningSystem) ->
     first = table(page, "Drift").locator("tbody tr").first
     expect(first).to_contain_text(moved[0]["name"])
     expect(first).to_contain_text(moved[0]["band"])
+    page.set_viewport_size({"width": 390, "height": 844})
+    # What Drift is told against stands under the words, which would have a column of 100 pixels beside it.
+    page.wait_for_function(
+        "() => document.querySelector('section[aria-label=Drift] .panel-head > .grow').clientWidth > 200"
+    )
 
 
 def test_a_dead_letter_is_read_to_the_byte_and_skipped(admin: Visitor, console: RunningSystem) -> None:
