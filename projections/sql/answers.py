@@ -1,6 +1,7 @@
 """Fetches a bounded answer: as rows that JSON can hold, or as a file with DuckDB's own types."""
 
 import base64
+import csv
 import datetime as dt
 import decimal
 import io
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 import duckdb
 import orjson
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 from duckdb.sqltypes import DuckDBPyType
 
@@ -89,10 +89,16 @@ def fetch_table(
 
 
 def write_file(answer: Batches, form: Form) -> File:
-    """CSV (UTF-8, a head line, NULL as nothing) or Parquet with the table's types."""
+    """CSV (RFC 4180, UTF-8, a head line, quotes where needed, NULL as nothing) or Parquet with the table's types."""
     content = io.BytesIO()
     if form == "csv":
-        pyarrow.csv.write_csv(answer.table, content)
+        # Arrow would quote every text.
+        text = io.TextIOWrapper(content, encoding="utf-8", newline="", write_through=True)
+        writer = csv.writer(text)
+        writer.writerow(answer.table.column_names)
+        for batch in answer.table.to_batches():
+            writer.writerows(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+        text.detach()
     else:
         pyarrow.parquet.write_table(answer.table, content, compression="zstd")
     return File(content.getvalue(), answer.table.num_rows, answer.cut, answer.duration_us)

@@ -1,7 +1,7 @@
 """The commands for ops and analysts: replay, verify, sql."""
 
 import asyncio
-import csv
+import base64
 import sys
 from typing import Annotated, Any
 
@@ -194,7 +194,7 @@ def sql(
     async def run() -> dict[str, Any]:
         bus = await JetStreamBus.connect(Settings().bus_url, name="tipstream sql", timeout=CONNECT_S)
         try:
-            return await ask_sql(bus, statement, actor=actor)
+            return await ask_sql(bus, statement, actor=actor, form="csv" if as_csv and not as_json else "rows")
         finally:
             await bus.close()
 
@@ -203,9 +203,9 @@ def sql(
     if as_json:
         print(visible(orjson.dumps(answer | {"truncated": reason is not None, "reason": reason}).decode()))
     elif as_csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(answer["columns"])
-        writer.writerows(answer["rows"])
+        typer.echo(base64.b64decode(answer["content"]), nl=False)
+        if reason:
+            print(reason, file=sys.stderr)
     else:
         show_rows(Console(), answer["columns"], answer["rows"])
         cut = f" ({reason})" if reason else ""

@@ -126,6 +126,8 @@ def test_a_file_has_the_rows_with_their_true_types(program: Program) -> None:
     lines = list(csv.reader(io.StringIO(content(program.ask(ODD, form="csv")).decode(), newline="")))
     assert lines[0] == ["a", "a_1", "big", "d", "t", "m", "s", "n", "l", "o", "i", "f", "h", "u"]
     assert lines[1][2:8] == ["9007199254740993", "2020-01-02", "2020-01-02T03:04:05", "1.50", 'é\n"', ""]
+    needed = program.ask("SELECT 'linucb' AS policy, 'a,b' AS more, true AS yes", form="csv")
+    assert content(needed) == b'policy,more,yes\r\nlinucb,"a,b",true\r\n'
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
