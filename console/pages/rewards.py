@@ -37,19 +37,12 @@ REWARDS = (
     Column("ci_high", "to", "number", show=number),
     Column("reward_per_reaction", "/ reaction", "number", show=number),
 )
-
-
-def latency(us: float) -> str:
-    """A mean in milliseconds; nobody measured what is exactly 0, such as an import."""
-    return f"{us / 1000:.2f} ms" if us else "–"
-
-
 IMPORTED = Column("kind", "Made by", "chip", tone=lambda row: "warn" if row["external"] else "good")
 POLICIES = (
     Column("policy", "Policy"), IMPORTED, *COUNTS, Column("reaction_rate", "Share", "number", show=percent),
     *REWARDS, Column("young_share", "Young", "number", show=percent),
     Column("explored_share", "Explored", "number", show=percent),
-    Column("mean_latency_us", "Latency", "number", show=latency),
+    Column("mean_latency_us", "Latency", "number", show=lambda us: f"{us / 1000:.2f} ms"),
 )  # fmt: skip
 TIPS = (
     Column("title", "Tip", link=lambda row: url("/admin/recommendations", tip=row["tip_id"])),

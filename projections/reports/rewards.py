@@ -34,14 +34,14 @@ POLICIES_COMPARED = Report(
     sql=f"""
     SELECT *, {INTERVAL} FROM (
         SELECT policy, external, {REACTIONS}, {REWARD}, var_samp(coalesce(reward, 0.0)) AS variance,
-               avg(explored::INTEGER) AS explored_share, avg(latency_us) AS mean_latency_us,
+               avg(explored::INTEGER) AS explored_share, avg(nullif(latency_us, 0)) AS mean_latency_us,
                avg({YOUNG}::INTEGER) AS young_share
         FROM tip_scores WHERE {OF_WINDOW} GROUP BY policy, external
     )
     """,
     order="external, policy",
     comment="Policies side by side over a window; young_share is the share of decisions younger than 24 h of stream "
-    "time, whose reaction may still come (imported ones never are).",
+    "time, whose reaction may still come (imported ones never are). A latency of 0 was not measured.",
     parameters=DECISIONS,
 )
 

@@ -64,7 +64,7 @@ COLUMNS = {
     "kernel": "the arithmetic that made the scores",
     "latency_us": "time taken, in microseconds",
     "mean": "the chosen tip's estimated reward; NULL for external decisions",
-    "mean_latency_us": "mean time taken, in microseconds",
+    "mean_latency_us": "mean time taken where it was measured, in microseconds",
     "means": "each candidate's estimated reward, in the order of tip_ids",
     "message_id": "the id of the last folded event",
     "minutes": "how long the tip takes",

@@ -79,7 +79,7 @@ POLICY_COMPARE = View(
                sum(reward_so_far) AS reward_sum, avg(reward_so_far) AS reward_per_decision,
                sum(reward) / nullif(count(*) FILTER (reacted), 0) AS reward_per_reaction,
                var_samp(reward_so_far) AS variance, sqrt(var_samp(reward_so_far) / count(*)) AS stderr,
-               avg(explored::INTEGER) AS explored_share, avg(latency_us) AS mean_latency_us,
+               avg(explored::INTEGER) AS explored_share, avg(nullif(latency_us, 0)) AS mean_latency_us,
                avg(young::INTEGER) AS young_share
         FROM (
             SELECT policy, reward, coalesce(reward, 0.0) AS reward_so_far, reactions > 0 AS reacted, explored,

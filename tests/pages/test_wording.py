@@ -6,13 +6,8 @@ from typing import Any
 import pytest
 
 from console.moments import amount
-from console.pages.rewards import latency
 from console.pages.sql_queries import asked_by_client
 from services.api.admin.sql import Executed
-
-
-def test_a_latency_that_nobody_measured_is_not_told_as_zero() -> None:
-    assert [latency(0.0), latency(1234.0)] == ["–", "1.23 ms"]
 
 
 def test_one_thing_is_not_told_in_the_plural() -> None:

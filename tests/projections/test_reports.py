@@ -84,7 +84,7 @@ async def test_policies_are_compared_over_the_window_only(reported: Reported) ->
     names = ("policy", "external", "decisions", "reacted", "young_share", "explored_share", "mean_latency_us")
     rows = await reported.rows("policies_compared", until="2026-03-02T00:00:00Z")
     assert [tuple(row[name] for name in names) for row in rows] == [
-        ("greedy", False, 1, 1, 0.0, 0.0, 0.0), ("linucb", False, 3, 2, 0.0, 1 / 3, 200.0),
+        ("greedy", False, 1, 1, 0.0, 0.0, None), ("linucb", False, 3, 2, 0.0, 1 / 3, 200.0),
     ]  # fmt: skip
     rows = await reported.rows("policies_compared")
     assert [(row["policy"], row["decisions"], row["young_share"]) for row in rows] == [

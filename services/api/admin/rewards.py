@@ -60,7 +60,7 @@ class PolicyFigures(Rewarded):
     policy: str
     variance: float | None
     explored_share: float
-    mean_latency_us: float
+    mean_latency_us: float | None
     young_share: float
 
 
