@@ -211,7 +211,7 @@ def heatmap(y: str, value: str) -> Draw:
                 "min": 0, "max": top, "calculable": False, "orient": "horizontal", "left": "center", "bottom": 0,
                 "itemHeight": 120, "itemWidth": 10, "textStyle": {"color": "#838d9e", "fontSize": 11},
                 ":formatter": "value => (value * 100).toFixed(1) + '%'", "text": [f"{top:.0%}", "0%"],
-                "inRange": {"color": _PALE_TO_STRONG},
+                "inRange": {"color": _PALE_TO_STRONG}, "inactiveColor": "transparent",
             },
             "series": [
                 {
