@@ -25,6 +25,7 @@ from services.problems import Problem
 
 GROUPS = ("", "Live", "Learning", "Data", "System")
 NARROW = 900
+MOST_IN_TITLE = 24
 DISMISS = [{"label": "Dismiss", "textColor": "white"}]
 LOG_IN = (
     '<a href="/login" onclick="this.href = \'/login?next=\' + encodeURIComponent(location.pathname + location.search)">'
@@ -99,8 +100,8 @@ def page(
 
         @functools.wraps(build)
         async def show(request: Request, **values: Any) -> None:
-            visit = _visit(request, entry)
-            with _frame(visit, entry):
+            visit = visit_of(request)
+            with framed(visit, entry):
                 try:
                     permitted(visit.identity, entry.permission)
                     await build(visit, **values)
@@ -109,18 +110,25 @@ def page(
 
         first = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)
         show.__signature__ = signature.replace(parameters=[first, *parameters])  # type: ignore[attr-defined]
-        ui.page(path, title=f"{title} · Tipstream")(show)
+        ui.page(path, title=title_of(title))(show)
         return build
 
     return decorate
 
 
-def _visit(request: Request, entry: Entry) -> Visit:
+def title_of(title: str, subject: str = "") -> str:
+    """What the browser calls a page: what it is about comes first, and no more of it than a tab can show."""
+    short = subject if len(subject) <= MOST_IN_TITLE else f"{subject[:MOST_IN_TITLE]}…"
+    return " · ".join(filter(None, (short, title, "Tipstream")))
+
+
+def visit_of(request: Request) -> Visit:
+    """Who visits, and what they see. Raises Problem for nobody."""
     state = request.app.state.api.state
     return Visit(permitted(request.scope.get("identity"), "view"), state.parts, state.watch, state.history, request)
 
 
-def _frame(visit: Visit, entry: Entry) -> ui.element:
+def framed(visit: Visit, entry: Entry) -> ui.element:
     """The header and the navigation; the element into which the page is built."""
     ui.on_exception(tell)
     chosen = visit.request.cookies.get(THEME_COOKIE, "auto")

@@ -17,7 +17,7 @@ from console.components.trouble import Trouble
 from console.components.window import WindowBar
 from console.experiments.experiments import Experiments
 from console.experiments.outcome import Outcome
-from console.frame import Visit, page
+from console.frame import Visit, page, title_of
 from console.ids import shown_id
 from console.moments import amount, count, moment, number
 from console.no_decisions import why_nothing
@@ -63,6 +63,8 @@ async def learning(
     visit: Visit, user: str = "", experiment: str = "", days: int = 30, since: str = "", until: str = ""
 ) -> None:
     """Everybody, with `user` one person, or with `experiment` one A/B experiment."""
+    if user or experiment:
+        ui.page_title(title_of("Experiments", experiment or user))
     if experiment:
         ui.link("All experiments", "/admin/experiments")
         later(visit.watch, Outcome(visit, experiment).show, 92, 320, part="analytics")

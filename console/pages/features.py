@@ -13,7 +13,7 @@ from console.components.later import later
 from console.components.notice import empty
 from console.components.panel import panel
 from console.components.table import Column, Row, Table
-from console.frame import Visit, page
+from console.frame import Visit, page, title_of
 from console.ids import shown_id
 from console.moments import amount, count, moment, percent
 from services.api.admin.features import FeatureHistory, features
@@ -28,6 +28,8 @@ FOUND = 12
 @page(PATH, title="Features", group="Learning", icon="grid_on", order=2)
 async def features_page(visit: Visit, user: str = "") -> None:
     """What was known of a person at each of their decisions."""
+    if user:
+        ui.page_title(title_of("Features", user))
     Picker(visit, user).build()
     if user:
         later(visit.watch, lambda: _show(visit, user), 460, 360)

@@ -14,7 +14,7 @@ from console.components.filters import choice_filter, text_filter
 from console.components.notice import empty, notice
 from console.components.panel import panel
 from console.components.table import Column, Row, Table
-from console.frame import Visit, page
+from console.frame import Visit, page, title_of
 from console.ids import shown_id
 from console.moments import moment
 from console.pages.decision import show_decision, words_of
@@ -47,6 +47,7 @@ async def recommendations(
         "before": before,
     }  # fmt: skip
     if decision:
+        ui.page_title(title_of("Recommendations", decision))
         ui.link("All decisions", url(PATH, **filters)).props('aria-label="Back to all decisions"')
         show_decision(visit, decision, Address(PATH, **filters, decision=decision, candidate=candidate))
         return

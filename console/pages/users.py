@@ -10,7 +10,7 @@ from console.components.filters import text_filter
 from console.components.notice import empty
 from console.components.panel import panel
 from console.components.table import Column, Table
-from console.frame import Visit, page
+from console.frame import Visit, page, title_of
 from console.ids import shown_id
 from console.moments import count, moment
 from console.people.person import show_person
@@ -33,6 +33,7 @@ COLUMNS = (
 async def users_page(visit: Visit, user: str = "", search: str = "", offset: Count = 0) -> None:
     """With `user` the page of that person, else people by `search`, `offset` of them passed over."""
     if user:
+        ui.page_title(title_of("Users", user))
         await show_person(visit, user)
     else:
         _People(visit, Address("/admin/users", search=search, offset=offset))

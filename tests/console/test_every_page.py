@@ -31,6 +31,16 @@ def test_a_page_of_an_absurd_number_is_the_first(admin: Visitor) -> None:
     expect(page.get_by_role("cell", name="demo-").first).to_be_visible()
 
 
+def test_a_title_begins_with_what_the_page_is_about(console: RunningSystem) -> None:
+    for address, title in (
+        ("/admin/users", "Users · Tipstream"), ("/admin/users?user=demo-001", "demo-001 · Users · Tipstream"),
+        (f"/admin/recommendations?decision={'d' * 40}", f"{'d' * 24}… · Recommendations · Tipstream"),
+        ("/admin/experiments?experiment=e-1", "e-1 · Experiments · Tipstream"),
+        ("/admin/features?user=demo-001", "demo-001 · Features · Tipstream"),
+    ):  # fmt: skip
+        assert f"<title>{title}</title>" in console.admin.get(address).text
+
+
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.title)
 def test_a_page_opens_everywhere_and_is_accessible(admin: Visitor, entry: Entry) -> None:
     page = admin.open(entry.path)
