@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from nicegui import app as pages_app
 from nicegui import ui
 
-from console import theme
+from console import missing, theme
 from console.pages import (
     accounts,
     evaluation,
@@ -49,6 +49,7 @@ def create_console(settings: Settings) -> FastAPI:
     """The API with the console's pages mounted behind its routes. Once a process: NiceGUI has one app."""
     app = create_app(settings)
     theme.install()
+    missing.install()
     pages_app.state.api = app
     # The API's routes come first, so the pages get what is left.
     ui.run_with(

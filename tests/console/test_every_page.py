@@ -41,6 +41,21 @@ def test_a_title_begins_with_what_the_page_is_about(console: RunningSystem) -> N
         assert f"<title>{title}</title>" in console.admin.get(address).text
 
 
+def test_where_no_page_is_the_frame_says_so_with_status_404(admin: Visitor, console: RunningSystem) -> None:
+    answer = admin.page.goto("/admin/nonsense?x=1")
+    assert answer is not None
+    assert answer.status == 404
+    page = admin.page
+    expect(page).to_have_title("No such page · Tipstream")
+    expect(page.get_by_text("Nothing is at /admin/nonsense.")).to_be_visible()
+    # The browser itself reports the status.
+    admin.troubles.clear()
+    assert admin.violations() == []
+    page.get_by_role("link", name="Go to Home").click()
+    expect(page).to_have_url("/admin")
+    assert console.admin.get("/admin/nonsense").json() == {"detail": "Not Found"}
+
+
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.title)
 def test_a_page_opens_everywhere_and_is_accessible(admin: Visitor, entry: Entry) -> None:
     page = admin.open(entry.path)
