@@ -13,7 +13,8 @@ from console.components.plots import daily_lines, intervals, stacked_days
 from console.components.table import Column, Row
 from console.components.trouble import Trouble
 from console.frame import Visit, page
-from console.moments import count, number, percent
+from console.moments import amount, count, number, percent
+from console.no_decisions import NONE_YET
 from console.pages.rewards import ACTIONS, COUNTS, REACTIONS, REWARDS
 from contracts.errors import TipstreamError
 from projections.reports.window import Z
@@ -31,7 +32,6 @@ QUALITY = (
     Column("stale_rate", "Expired tokens", "number", show=percent),
     Column("source_completeness", "Sources reported", "number", show=percent),
 )  # fmt: skip
-NOTHING = ("No decisions yet", "Ask for recommendations, or start with --demo.")
 
 
 @page("/admin", title="Home", group="", icon="home", order=0)
@@ -45,12 +45,12 @@ async def home(visit: Visit) -> None:
         part.style("display: contents")
     reactions = Chart(
         "Reactions per day", stacked_days(ACTIONS), (Column("day", "Day", "time"), *COUNTS, *REACTIONS), height=260,
-        nothing=NOTHING, note=f"The last {DAYS} days, imported decisions left out",
+        nothing=NONE_YET, note=f"The last {DAYS} days, imported decisions left out",
     )  # fmt: skip
     with ui.element("div").classes("cols"):
         policies = Chart(
             "Mean reward by policy", intervals("policy", "reward_per_decision", "ci_low", "ci_high"),
-            (Column("policy", "Policy"), *COUNTS, RATE, *REWARDS), nothing=NOTHING, height=220,
+            (Column("policy", "Policy"), *COUNTS, RATE, *REWARDS), nothing=NONE_YET, height=220,
             note="With 95 % intervals; a random tip is an estimate from propensities",
         )  # fmt: skip
         quality = Chart(
@@ -122,7 +122,7 @@ def _health(now: Condition) -> None:
     worst: Tone = "bad" if any(one.severity == "bad" for one in found) else "warn"
     said = f"{len(found)} to look at" if found else "all is well"
     # What is behind a stream that does not answer nobody knows.
-    known = f"lag {max(lag, default=0):,} events" if stream.seq is not None else "lag unknown"
+    known = f"lag {amount(max(lag, default=0), 'events')}" if stream.seq is not None else "lag unknown"
     figure(
         "Events in the stream", count(stream.details.get("messages")), target=HEALTH, note=f"{said}; {known}",
         tone=worst if found else "good",
