@@ -23,7 +23,7 @@ from contracts.events.person import FeedbackReceived
 from contracts.events.registry import BY_TYPE, types_on
 from contracts.headers import from_header, to_header
 from contracts.rewards import ACTIONS
-from contracts.signing import Signer, Trust
+from contracts.signing import NO_TRUST, Signer, Trust
 from contracts.subjects import BadSubject
 from contracts.times import format_time, in_range, parse_time
 from contracts.upcasting import upcast
@@ -166,6 +166,10 @@ class Decoder:
         if refusal is not None:
             raise _Refused(reasons.BAD_SIGNATURE, refusal)
         return from_header(recorded.headers[headers.ACTOR])
+
+
+UNSIGNED = Decoder("", NO_TRUST)
+"""Reads, of no stream in particular, what nobody signs and what brings its own id."""
 
 
 def _kind(recorded: Recorded) -> tuple[type[Event], int, dict[str, str]]:

@@ -5,12 +5,10 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from contracts.codec import Decoder, encode, encode_signed
+from contracts.codec import UNSIGNED, encode, encode_signed
 from contracts.envelope import Malformed, Message, Recorded
 from contracts.events.base import Event, SignedEvent
-from contracts.signing import NO_TRUST, Signer
-
-_UNSIGNED = Decoder("", NO_TRUST)
+from contracts.signing import Signer
 
 
 class Acknowledged(Protocol):
@@ -40,7 +38,7 @@ def new_id() -> str:
 
 def conflict(first: Recorded, subject: str, event: Event) -> str | None:
     """Why the id that `first` has cannot be this unsigned event's too; None when they are one event, sent twice."""
-    found = _UNSIGNED.decode(first)
+    found = UNSIGNED.decode(first)
     if not isinstance(found, Malformed) and first.subject == subject and _content(found.event) == _content(event):
         return None
     return f"was used for another event (sequence {first.seq}), so this one was not stored; choose a new one"

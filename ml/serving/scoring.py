@@ -11,10 +11,9 @@ from typing import Any
 
 import orjson
 
-from contracts.codec import MAX_BODY_BYTES, Decoder, encode
+from contracts.codec import MAX_BODY_BYTES, UNSIGNED, encode
 from contracts.envelope import Entry, Recorded
 from contracts.events.person import TipScored
-from contracts.signing import Trust
 from contracts.times import SECOND_US
 from ml.features.vector import ContextVector
 from ml.policies.decision import CallRefused, ScoringCall
@@ -30,9 +29,6 @@ from services.publishing import new_id, now_us
 from services.recommender.assignment import assign
 
 SOURCE = "/tipstream/scorer"
-UNSIGNED = Decoder("", Trust({}))
-"""Reads decisions, which nobody signs and which have their ids."""
-
 CATCH_UP_S = 2.0
 READ_BACK_S = 2.0
 
