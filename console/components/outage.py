@@ -72,7 +72,7 @@ def stream_banner(watch: Watch) -> None:
         shown, place.visible = said, bool(said)
         place.clear()
         if said:
-            with place, notice("What is shown here may be old, and nothing can be changed.", tone="bad", title=said):
+            with place, notice("What is shown here may be old, and most changes have to wait.", tone="bad", title=said):
                 ui.link("See Health", HEALTH)
 
     place.visible = False

@@ -20,7 +20,7 @@ class Trouble:
     ) -> None:
         self._watch, self._title, self._again, self._part = watch, title, again, part
         self._silent = False
-        self._place = ui.element("div").classes("w-full")
+        self._place = ui.element("div").classes("stack tight")
         self._place.visible = False
         self._timer = ui.timer(PERIOD_S, self._look, active=False)
 
