@@ -66,7 +66,8 @@ def stream_banner(watch: Watch) -> None:
 
     def look() -> None:
         nonlocal shown
-        said = silence(watch)
+        # Seen silent twice: a busy part misses one look now and then.
+        said = silence(watch, for_s=PERIOD_S / 2)
         if said == shown:
             return
         shown, place.visible = said, bool(said)
