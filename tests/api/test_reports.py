@@ -80,7 +80,8 @@ async def test_what_was_learned_is_told_of_everybody_and_of_one_and_a_reset_forg
     await system.folded()
     everybody = await system.get("/api/admin/experiments/population?days=2")
     assert (everybody["figures"]["people"], everybody["figures"]["pulls"]) == (1, 3)
-    assert everybody["distribution"] == [{"from_pulls": 3, "to_pulls": 3, "people": 1}]
+    steps = [(step["from_pulls"], step["to_pulls"], step["people"]) for step in everybody["distribution"]]
+    assert steps == [(0, 0, 0), (1, 1, 0), (2, 2, 0), (3, 3, 1)]
     assert [row["reacted"] for row in everybody["daily"]] == [3]
     assert [(row["from_reaction"], row["reward_per_reaction"]) for row in everybody["learning"]] == [
         (1, 0.5), (2, 1.0), (3, -0.25),

@@ -70,6 +70,19 @@ class ListedStream:
                 await self._more.wait()
 
 
+class HeldStream(ListedStream):
+    """Holds back all but its first `size` messages until `let_go` is set."""
+
+    def __init__(self, records: Iterable[Recorded], *, size: int) -> None:
+        super().__init__(records, size=size)
+        self.let_go = asyncio.Event()
+
+    async def read(self, after: int, *, upto: int | None = None) -> AsyncIterator[list[Recorded]]:
+        async for batch in super().read(after, upto=upto):
+            yield batch
+            await self.let_go.wait()
+
+
 def stream_of(log: Log, *, size: int = 1000) -> ListedStream:
     """The stream that holds StreamStarted and what a log holds."""
     return ListedStream(log.records, size=size)

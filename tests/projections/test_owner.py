@@ -12,7 +12,7 @@ import pytest
 
 import projections.pieces
 import projections.projector
-from contracts.envelope import Entry, Malformed, Recorded
+from contracts.envelope import Entry, Malformed
 from projections.control import BadQuestion
 from projections.damage import StoreDamaged, damaged
 from projections.folds.changes import Change
@@ -25,7 +25,7 @@ from projections.sinks.sqlite import SqliteSink
 from projections.sinks.versions import Versions
 from projections.sql.door import SqlDoor
 from tests.folds.log import Log
-from tests.projections.listed import ListedStream, folded, stream_of
+from tests.projections.listed import HeldStream, ListedStream, folded, stream_of
 from tests.servers import free_port
 from tests.waiting import until
 
@@ -116,24 +116,11 @@ async def test_its_digest_is_that_of_a_fresh_fold(tmp_path: Path, projection: st
     assert person["tables"] == memory.digests("ann")
 
 
-class HeldStream(ListedStream):
-    """Holds back all but its first messages until `let_go` is set."""
-
-    def __init__(self, log: Log) -> None:
-        super().__init__(log.records, size=5)
-        self.let_go = asyncio.Event()
-
-    async def read(self, after: int, *, upto: int | None = None) -> AsyncIterator[list[Recorded]]:
-        async for batch in super().read(after, upto=upto):
-            yield batch
-            await self.let_go.wait()
-
-
 async def test_no_statement_is_answered_from_a_part_of_the_log(tmp_path: Path) -> None:
     def make_door(sink: DuckdbSink) -> SqlDoor:
         return SqlDoor(sink.connection, port=free_port(), token_check=lambda _: None, on_statement=lambda _: None)
 
-    stream, counted = HeldStream(log_of(10)), "SELECT count(*) FROM feedback"
+    stream, counted = HeldStream(log_of(10).records, size=5), "SELECT count(*) FROM feedback"
     owner = Owner(stream, Versions(tmp_path), "query", make_door=make_door)
     await owner.start()
     running = asyncio.create_task(owner.run())
