@@ -47,6 +47,11 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
+def measured(value: float) -> str:
+    """Any value to four digits, thousands in full: 10,740 steps are no `1.074e+04`."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"
+
+
 def size(number: float | None) -> str:
     """Bytes in the unit that suits them."""
     if number is None:

@@ -10,6 +10,7 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments
 
 from console.components.panel import icon_button
+from console.moments import measured
 
 Row = Mapping[str, Any]
 Kind = Literal["text", "number", "id", "time", "chip", "action"]
@@ -164,5 +165,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return measured(value)
     return value if isinstance(value, int | str) else str(value)

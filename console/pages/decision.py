@@ -13,7 +13,7 @@ from console.components.panel import figure, panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit
 from console.ids import shown_id
-from console.moments import amount, duration, moment
+from console.moments import amount, duration, measured, moment
 from services.api.admin.grounds import Grounds, grounds
 from services.api.admin.why import Terms, Why, describe, terms_of
 
@@ -329,7 +329,7 @@ def _short(value: float) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return measured(value) if isinstance(value, float) else str(value)
 
 
 def words_of(*reactions: str | None) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from console.moments import amount
+from console.moments import amount, measured
 from console.pages.sql_queries import asked_by_client
 from services.api.admin.sql import Executed
 
@@ -14,6 +14,11 @@ def test_one_thing_is_not_told_in_the_plural() -> None:
     said = [amount(number, "shadow decisions") for number in (0, 1, 2000)]
     assert said == ["0 shadow decisions", "1 shadow decision", "2,000 shadow decisions"]
     assert [amount(1, "saved queries"), amount(1, "feedback")] == ["1 saved query", "1 feedback"]
+
+
+def test_thousands_are_told_in_full() -> None:
+    said = [measured(value) for value in (0.12345, 7.0, 146.25, 10_740.4, -2_000.0, 3e15)]
+    assert said == ["0.1235", "7", "146.2", "10,740", "-2,000", "3e+15"]
 
 
 @pytest.mark.parametrize(
