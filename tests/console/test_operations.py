@@ -91,6 +91,8 @@ def test_a_policy_is_asked_for_its_own_parameters_only(admin: Visitor) -> None:
     expect(page.get_by_label("temperature", exact=True)).to_be_hidden()
     choose(page, "Policy", "softmax")
     choose(page, "Change", re.compile("^Shadow"))
+    # Only then has the form come to rest; what is typed before may be drawn over.
+    expect(page.get_by_label("Weight", exact=True)).to_be_hidden()
     expect(page.get_by_label("alpha", exact=True)).to_be_hidden()
     page.get_by_label("temperature", exact=True).fill("0.25")
     page.get_by_label("gamma", exact=True).fill("0.9")
