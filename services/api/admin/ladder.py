@@ -101,7 +101,7 @@ async def check_climb(
     if force:
         forced(reason)
         return
-    row = next((row for row in await to_thread(policies, parts) if row["policy"] == policy), None)
+    row = await _row_of(parts, policy)
     standing = row["standing"] if row is not None else "disabled"
     if row is not None and params and dict(params) != row["params"]:
         raise ShadowFirst(f"{policy} is {standing} with other parameters: let it shadow with these first")
@@ -126,10 +126,15 @@ async def check_arm(parts: Parts, policy: str, params: Mapping[str, float], *, f
     """
     if force:
         return
-    row = next((row for row in await to_thread(policies, parts) if row["policy"] == policy), None)
+    row = await _row_of(parts, policy)
     if row is not None and dict(params) == row["params"]:
         return
     for running in await to_thread(parts.read_model.running):
         if any(arm["policy"] == policy for arm in orjson.loads(running["arms"])):
             said = f"{policy} decides for people in experiment {running['experiment_id']}; stop that first"
             raise ShadowFirst(f"with other parameters it would at once: {said}")
+
+
+async def _row_of(parts: Parts, policy: str) -> dict[str, Any] | None:
+    """A policy's row of the registry, None for one that nobody named so far."""
+    return next((row for row in await to_thread(policies, parts) if row["policy"] == policy), None)
