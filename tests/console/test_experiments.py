@@ -4,7 +4,7 @@ from playwright.sync_api import expect
 
 from ml.experiments.assignment import arm_of
 from tests.console.test_reports_pages import asked, said, table, value
-from tests.console.visitors import Visitor
+from tests.console.visitors import Visitor, choose
 from tests.system.running import RunningSystem
 
 
@@ -21,8 +21,7 @@ def test_an_experiment_is_previewed_started_watched_and_stopped(admin: Visitor, 
     page.get_by_role("button", name="Preview…").click()
     expect(page.get_by_role("alert")).to_contain_text("experiment_id: ")
     page.get_by_label("Id", exact=True).fill("greedy-1")
-    page.get_by_label("Compared with", exact=True).click()
-    page.get_by_role("option", name="linucb").click()
+    choose(page, "Compared with", "linucb")
     page.get_by_label("Held back, %").fill("20")
     page.get_by_label("Weight random").fill("")
     page.get_by_role("button", name="Preview…").click()

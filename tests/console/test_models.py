@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from playwright.sync_api import expect
 
-from tests.console.visitors import Visitor
+from tests.console.visitors import Visitor, choose
 from tests.registry.cards import registered
 from tests.system.running import RunningSystem
 
@@ -73,8 +73,7 @@ def test_a_model_without_a_training_window_is_told_where_drift_is_asked_against_
     register(console, "windowless", "## By hand")
     page = admin.open("/admin/quality")
     for reference, shown in (("Training of windowless/1", 1), ("The window before", 0)):
-        page.get_by_label("Against").click()
-        page.get_by_role("option", name=reference).click()
+        choose(page, "Against", reference)
         expect(page.get_by_text("windowless/1 has no model/card.json")).to_have_count(shown)
     expect(page).to_have_url(re.compile("against=before"))
 

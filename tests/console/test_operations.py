@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.console.visitors import Visitor, visitor
+from tests.console.visitors import Visitor, choose, visitor
 from tests.system.running import RunningSystem
 
 LONG_S = 90_000
@@ -26,12 +26,6 @@ def agree(page: Page, action: str, reason: str = "") -> None:
 def table(page: Page, name: str) -> Locator:
     """The table of that name."""
     return page.locator(f'.q-table__container[aria-label="{name}"]')
-
-
-def choose(page: Page, field: str, option: str | re.Pattern[str]) -> None:
-    """Choose in a drop-down."""
-    page.get_by_label(field, exact=True).first.click()
-    page.get_by_role("option", name=option).click()
 
 
 def decides(system: RunningSystem, user_id: str) -> str:
@@ -91,8 +85,6 @@ def test_a_policy_is_asked_for_its_own_parameters_only(admin: Visitor) -> None:
     expect(page.get_by_label("temperature", exact=True)).to_be_hidden()
     choose(page, "Policy", "softmax")
     choose(page, "Change", re.compile("^Shadow"))
-    # Only then has the form come to rest; what is typed before may be drawn over.
-    expect(page.get_by_label("Weight", exact=True)).to_be_hidden()
     expect(page.get_by_label("alpha", exact=True)).to_be_hidden()
     page.get_by_label("temperature", exact=True).fill("0.25")
     page.get_by_label("gamma", exact=True).fill("0.9")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.console.visitors import Visitor
+from tests.console.visitors import Visitor, choose
 from tests.system.running import RunningSystem
 
 
@@ -27,8 +27,7 @@ def test_the_log_is_filtered_and_its_address_can_be_shared(admin: Visitor, conso
     page = admin.open("/admin/recommendations")
     expect(rows(page)).to_have_count(50)
     page.get_by_label("Person").fill(one["user_id"])
-    page.get_by_label("Reaction").click()
-    page.get_by_role("option", name="Reacted", exact=True).click()
+    choose(page, "Reaction", re.compile("^Reacted$"))
     expect(page).to_have_url(f"/admin/recommendations?user={one['user_id']}&reacted=true")
     expect(page.locator("tbody tr.clickable td:nth-child(2)").first).to_have_text(one["user_id"])
     expect(page.get_by_text("none yet")).to_have_count(0)

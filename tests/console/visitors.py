@@ -1,5 +1,6 @@
 """Somebody at a browser: opens pages of the console, and nothing that goes wrong there stays unnoticed."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import axe_playwright_python
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, StorageState
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, StorageState, expect
 
 from tests.system.running import PASSWORD, RunningSystem
 
@@ -35,7 +36,8 @@ class Visitor:
     def open(self, address: str) -> Page:
         """Open an address and wait until its socket is connected."""
         self.page.goto(address)
-        self.page.wait_for_function("() => window.socket?.connected !== false && document.querySelector('#app, #main')")
+        connected = "document.querySelector('#app') ? window.did_handshake : document.querySelector('#main')"
+        self.page.wait_for_function(f"() => {connected}")
         return self.page
 
     def violations(self) -> list[str]:
@@ -102,3 +104,13 @@ def window(context: BrowserContext, system: RunningSystem) -> Iterator[Visitor]:
     finally:
         page.close()
     assert not found.troubles, "\n".join(found.troubles)
+
+
+def choose(page: Page, field: str, option: str | re.Pattern[str]) -> None:
+    """Choose in a drop-down, and wait until its list has closed.
+
+    A second list that is opened meanwhile takes the focus only once the first is gone, whatever is typed in by then.
+    """
+    page.get_by_label(field, exact=True).first.click()
+    page.get_by_role("option", name=option).click()
+    expect(page.get_by_role("listbox")).to_have_count(0)
