@@ -93,6 +93,8 @@ async def test_arms_that_serving_does_not_keep_to_raise_the_sample_ratio_alarm(s
     system = shadowed
     await system.post("/api/admin/experiments", **ORDER, salt="s")
     await system.folded()
+    nobody = await system.get("/api/admin/experiments/one/results")
+    assert nobody["sample_ratio"]["detail"] == "Nobody is in it yet."
     # Somebody asks the scorer past the recommender, with a split of 60 to 40.
     scorer = system.door.app.state.parts.scorer
     candidates = [row["tip_id"] for row in await system.get("/api/admin/tips?active=true")][:3]
@@ -106,6 +108,7 @@ async def test_arms_that_serving_does_not_keep_to_raise_the_sample_ratio_alarm(s
     ratio = found["sample_ratio"]
     assert (ratio["alarm"], ratio["since"] is not None, ratio["p_value"] < 0.001) == (True, True, True)
     assert ratio["detail"].startswith("People are not split as planned: linucb ")
+    assert "%, planned 50.0%)" in ratio["detail"]
     assert found["arms"][0]["strays"] + found["arms"][1]["strays"] > 40
 
 

@@ -190,7 +190,7 @@ def _sample_ratio(groups: Sequence[Rows], planned: Sequence[float], names: Seque
     since = next((moment for moment, p in zip(moments, p_values, strict=True) if p < ALARM), None)
     now, people = counts[-1], sum(counts[-1])
     told = ", ".join(
-        f"{name} {count:,} people where {people * share:,.0f} were planned"
+        f"{name} {count:,} ({count / (people or 1):.1%}, planned {share:.1%})"
         for name, count, share in zip(names, now, planned, strict=True)
         if share or count
     )
