@@ -10,7 +10,7 @@ import orjson
 from contracts.envelope import Recorded
 from contracts.events.admin import QuerySaved, ReplayRequested, SqlExecuted, UserErasureRequested
 from contracts.events.person import ShadowScored, TipScored
-from contracts.subjects import build, encode_id, person_filters
+from contracts.subjects import build, encode_id, matches, person_filters
 from projections.continuity import RECEIPTS, StreamRange
 
 REQUESTS = UserErasureRequested.SUBJECT.format(user_id="*")
@@ -73,14 +73,21 @@ async def erased_upto(bus: Bus, upto: int) -> int:
     return max((seq for seq in receipts if seq < before), default=0)
 
 
+def subjects_about(user_id: str) -> list[str]:
+    """The subject filters that let through every event about a person, and replays of whomever; see `is_about`."""
+    return [*person_filters(user_id), REPLAYS_ASKED]
+
+
+def is_about(recorded: Recorded, user_id: str) -> bool:
+    """Whether what came through `subjects_about` is about that person: only its body says of whom a replay is."""
+    return not matches(REPLAYS_ASKED, recorded.subject) or _object(recorded).get("user_id") == user_id
+
+
 async def about(bus: Bus, user_id: str, *, upto: int) -> AsyncIterator[Recorded]:
-    """Every event about a person up to a sequence, dead letters too; not in the order of the stream."""
-    async for batch in bus.read(0, upto=upto, subjects=person_filters(user_id)):
+    """Every event about a person up to a sequence, dead letters too."""
+    async for batch in bus.read(0, upto=upto, subjects=subjects_about(user_id)):
         for recorded in batch:
-            yield recorded
-    async for batch in bus.read(0, upto=upto, subjects=[REPLAYS_ASKED]):
-        for recorded in batch:
-            if _object(recorded).get("user_id") == user_id:
+            if is_about(recorded, user_id):
                 yield recorded
 
 
