@@ -29,6 +29,8 @@ from services.importing.survey import Survey, mark
 
 SOURCE = "/tipstream/import/jsonl"
 TEXTS = ("id", "source", "type", "subject", "time", "specversion", "datacontenttype", "traceparent")
+ACTOR = "actor"
+"""Who signed an event: an export says so of those that are refused for it."""
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -91,6 +93,8 @@ def _message(text: bytes) -> Message:
         raise _Refused("needs a subject (tips...) or a type")
     if kind is not None and kind.SIGNED:
         raise _Refused(f"{kind.TYPE} must be signed by this installation; use the admin routes for it")
+    if ACTOR in line:
+        raise _Refused(f"{ACTOR}: only a signed event has one")
     return Message(subject, _headers(line, text), orjson.dumps(data))
 
 
@@ -101,7 +105,7 @@ def _line(text: bytes) -> dict[str, Any]:
         raise _Refused(f"not JSON: {error}") from None
     if not isinstance(line, dict) or not isinstance(line.get("data"), dict):
         raise _Refused("needs a JSON object whose data is an object")
-    unknown = [name for name in line if name not in TEXTS and name != "data"]
+    unknown = [name for name in line if name not in (*TEXTS, "data", ACTOR)]
     if unknown:
         raise _Refused(f"{', '.join(unknown)}: unknown beside data; there are {', '.join(TEXTS)}")
     for name in TEXTS:

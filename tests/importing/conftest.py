@@ -20,10 +20,11 @@ Fold = Callable[[JetStreamBus | MemoryBus], Coroutine[Any, Any, Rows]]
 @pytest.fixture
 def folded() -> Fold:
     """Folds everything a bus holds; rows by table and key, as dictionaries."""
-    return _folded
+    return folded_rows
 
 
-async def _folded(bus: JetStreamBus | MemoryBus) -> Rows:
+async def folded_rows(bus: JetStreamBus | MemoryBus) -> Rows:
+    """Everything a bus holds, signed events aside."""
     info = await bus.info()
     decoder = Decoder(info.created, NO_TRUST)
     state = State()

@@ -181,6 +181,8 @@ async def test_what_stands_only_as_a_dead_letter_comes_in(
             "must be signed by this installation",
         ),
         ({"subject": "tips.catalog.walk", "data": {}}, "must be signed by this installation"),
+        ({"subject": "tips.catalog.walk", "actor": "ada", "data": {}}, "must be signed by this installation"),
+        (SIGNAL | {"actor": "ada"}, "actor: only a signed event has one"),
     ],
 )
 async def test_a_bad_line_is_named_and_the_others_come_in(
