@@ -5,12 +5,24 @@ import sys
 import typer
 
 from contracts.errors import TipstreamError
-from services.cli import accounts, erasing, evaluating, events, features, operations, output, processes, training
+from services.cli import (
+    accounts,
+    erasing,
+    evaluating,
+    events,
+    exporting,
+    features,
+    operations,
+    output,
+    processes,
+    training,
+)
 from services.cli.arguments import text_of
 
 app = typer.Typer(name="tipstream", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 processes.add_to(app)
 events.add_to(app)
+exporting.add_to(app)
 operations.add_to(app)
 erasing.add_to(app)
 evaluating.add_to(app)

@@ -1,0 +1,108 @@
+"""`tipstream export`: the events of the log to a file, while it goes on."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from projections.rate import Rate
+from services.bootstrap import open_decoder
+from services.bus.jetstream import JetStreamBus
+from services.cli.operations import CONNECT_S, User
+from services.cli.output import visible
+from services.exporting.errors import ExportFailed
+from services.exporting.export import Exported, Wanted, Watcher, export_events
+from services.exporting.lines import event_line
+from services.exporting.target import Format, Put, check_target, format_of, target
+from services.settings import Settings
+
+STANDARD_OUTPUT = "-"
+TERMINATED = 128 + signal.SIGTERM
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command of this module."""
+    app.command()(export)
+
+
+def export(
+    path: Annotated[str, typer.Argument(help="A new .jsonl, .jsonl.gz or .parquet; - prints JSON lines.")],
+    kind: Annotated[
+        Format | None,
+        typer.Option("--format", help="jsonl: CloudEvents, one a line; parquet: a table. Default: by the name."),
+    ] = None,
+    from_seq: Annotated[int | None, typer.Option(help="Begin at this sequence.", min=1)] = None,
+    upto_seq: Annotated[
+        int | None, typer.Option(help="End at this sequence; default: the last one now.", min=1)
+    ] = None,
+    user: User = None,
+    subject: Annotated[str | None, typer.Option(help="A subject pattern with NATS wildcards.")] = None,
+    unsigned: Annotated[bool, typer.Option("--unsigned", help="Leave out what no other installation imports.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file that is there.")] = False,
+) -> None:
+    """Write the events of the log, in order, to a file that `tipstream import`, DuckDB or pandas read."""
+    wanted = Wanted(from_seq, upto_seq, user, subject, unsigned)
+    wanted.check()
+    if path != STANDARD_OUTPUT:
+        form = kind or format_of(Path(path))
+        check_target(Path(path), force=force)
+    elif kind is Format.PARQUET:
+        raise ExportFailed("a Parquet file is not printed; give it a name")
+
+    async def run() -> Exported:
+        bus = await JetStreamBus.connect(Settings().bus_url, name="tipstream export", timeout=CONNECT_S)
+        try:
+            decoder = await open_decoder(bus)
+            with _progress(path) as advance:
+                if path == STANDARD_OUTPUT:
+                    return await export_events(bus, decoder, wanted, _printing(), advance)
+                _end_as_by_ctrl_c()
+                with target(Path(path), form, force=force) as put:
+                    return await export_events(bus, decoder, wanted, put, advance)
+        finally:
+            await bus.close()
+
+    try:
+        done = asyncio.run(run())
+    except asyncio.CancelledError:
+        raise typer.Exit(TERMINATED) from None
+    where = "standard output" if path == STANDARD_OUTPUT else path
+    print(visible(f"{where}: {done.summary()}"), file=sys.stderr if path == STANDARD_OUTPUT else sys.stdout)
+
+
+def _end_as_by_ctrl_c() -> None:
+    """Let SIGTERM cancel this task too, so that what has been written so far goes."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+def _printing() -> Put:
+    """Prints lines: to a program as they are, to a terminal so that none can drive it, which is the same JSON."""
+    output = sys.stdout.buffer
+    if sys.stdout.isatty():
+        return lambda entry: output.write(visible(event_line(entry).decode()).encode())
+    return lambda entry: output.write(event_line(entry))
+
+
+@contextmanager
+def _progress(path: str) -> Iterator[Watcher]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    rate, counted = Rate(), 0
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+        task = progress.add_task(f"exporting {'' if path == STANDARD_OUTPUT else Path(path).name}", total=None, rate="")
+
+        def advance(done: int, total: int, events: int) -> None:
+            nonlocal counted
+            rate.count(events - counted)
+            counted = events
+            progress.update(task, completed=done, total=total, rate=f"{rate.per_second():,.0f} events/s")
+
+        yield advance
