@@ -94,10 +94,14 @@ def _printing() -> Put:
 
 @contextmanager
 def _progress(path: str) -> Iterator[Watcher]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"))
+    # A name may hold what is markup elsewhere.
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     rate, counted = Rate(), 0
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-        task = progress.add_task(f"exporting {'' if path == STANDARD_OUTPUT else Path(path).name}", total=None, rate="")
+    with Progress(
+        *columns, TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), console=Console(stderr=True)
+    ) as progress:
+        name = "" if path == STANDARD_OUTPUT else visible(Path(path).name)
+        task = progress.add_task(f"exporting {name}".rstrip(), total=None, rate="")
 
         def advance(done: int, total: int, events: int) -> None:
             nonlocal counted

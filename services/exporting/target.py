@@ -4,7 +4,7 @@ import gzip
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
@@ -80,9 +80,11 @@ def _written(path: Path, *, force: bool) -> Iterator[IO[bytes]]:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
-        _sync_folder(path.parent)
     except OSError as error:
         raise ExportFailed(f"{path}: cannot be written ({error.strerror or error}); nothing was left there") from None
+    # The file is whole by now; where folders cannot be synced its name is on disk a little later.
+    with suppress(OSError):
+        _sync_folder(path.parent)
 
 
 def _sync_folder(folder: Path) -> None:

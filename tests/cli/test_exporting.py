@@ -60,7 +60,7 @@ def test_a_log_moves_to_another_installation(cli: Cli, elsewhere: NatsServer, tm
         body = json.dumps({"user_id": user, "source": "phone", "values": {"steps": 0.1}, "event_id": f"of {user}"})
         subject = f"tips.signal.phone.{encode_id(user)}"
         assert cli("publish", subject, body).returncode == 0
-    path = tmp_path / "log.jsonl.gz"
+    path = tmp_path / "log [1].jsonl.gz"
     done = cli("export", str(path), "--unsigned")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{path}: {len(UNUSUAL)} events, sequences ")
