@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,16 @@ def test_one_person_s_events(cli: Cli) -> None:
         assert cli("publish", f"tips.feedback.helpful.{user}").returncode == 0
     [line] = printed(cli, "--user", "sar")
     assert line["subject"] == "tips.feedback.helpful.sar"
+
+
+def test_no_event_drives_a_terminal(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli("publish", "tips.feedback.helpful.driver", "{}", "--id", "\x9b2J\u202e").returncode == 0
+    piped = cli("export", "-", "--user", "driver").stdout
+    assert "\x9b2J\u202e" in piped
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    shown = cli("export", "-", "--user", "driver").stdout
+    assert "\\u009b2J\\u202e" in shown
+    assert json.loads(shown) == json.loads(piped)
 
 
 @pytest.mark.parametrize(
