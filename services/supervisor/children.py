@@ -11,8 +11,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
+from services.orphans import end_with
 from services.supervisor.forked import ForkServer, Streams
-from services.supervisor.forkserver import end_with
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0

@@ -5,7 +5,6 @@ Importing is nearly all that a start costs: one to four seconds of a processor i
 (those of NumPy's BLAS and of Arrow's allocator have handlers for it).
 """
 
-import ctypes
 import gc
 import json
 import os
@@ -18,6 +17,8 @@ from importlib import import_module
 
 import duckdb
 from setproctitle import setproctitle
+
+from services.orphans import end_with
 
 PRELOADED = (
     "services.cli.app",
@@ -32,19 +33,10 @@ PRELOADED = (
 )
 """What any process of `tipstream up` imports."""
 
-PR_SET_PDEATHSIG = 1
 STREAMS = 3
 
 own_control: socket.socket | None = None
 """Where to ask for another process, in one that was forked: the server that it came from."""
-
-
-def end_with(parent: int) -> None:
-    """Have this process ended by SIGTERM when `parent`, which started it, is gone, however it went (Linux)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it went before it could be asked for
-            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def run(parent: int, control: int, own: int, *modules: str) -> None:
