@@ -134,15 +134,14 @@ class Connection:
     async def api(self, subject: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
         """One JetStream API call. Raises BusUnavailable, StreamMissing, ServerRefused."""
         msg = await self.ask(f"$JS.API.{subject}", b"" if body is None else orjson.dumps(body))
-        answer: dict[str, Any] = orjson.loads(msg.data)
-        if error := answer.get("error"):
-            text, code = f"{subject}: {error['description']}", error.get("err_code")
-            if code == STREAM_NOT_FOUND:
-                raise StreamMissing(text, code)
-            if temporary(error):
-                raise BusUnavailable(text)
-            raise ServerRefused(text, code)
-        return answer
+        return answer_of(subject, msg)
+
+    async def ask_once(self, subject: str, data: bytes, timeout: float) -> Msg:
+        """A request that must not be repeated. Raises BusUnavailable when no answer comes within `timeout` seconds."""
+        try:
+            return await self.request(subject, data, timeout)
+        except (NatsTimeout, NoRespondersError, ConnectionClosedError, OutboundBufferLimitError) as problem:
+            raise BusUnavailable(f"{self.url} did not answer on {subject} in {timeout:g} s ({problem})") from None
 
     async def close(self) -> None:
         """End for good; hooks run, waiting calls raise BusClosed."""
@@ -174,6 +173,19 @@ class Connection:
     def _tell(self) -> None:
         for hook in list(self.on_change):
             hook()
+
+
+def answer_of(subject: str, msg: Msg) -> dict[str, Any]:
+    """The JSON of a JetStream API call's answer. Raises BusUnavailable, StreamMissing, ServerRefused."""
+    answer: dict[str, Any] = orjson.loads(msg.data)
+    if error := answer.get("error"):
+        text, code = f"{subject}: {error['description']}", error.get("err_code")
+        if code == STREAM_NOT_FOUND:
+            raise StreamMissing(text, code)
+        if temporary(error):
+            raise BusUnavailable(text)
+        raise ServerRefused(text, code)
+    return answer
 
 
 def _cancelling() -> int:

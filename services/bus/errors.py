@@ -46,6 +46,10 @@ class StreamMismatch(TipstreamError):
         self.field, self.want, self.have = field, want, have
 
 
+class SnapshotBroken(TipstreamError):
+    """A snapshot of the stream did not come whole; take it again."""
+
+
 class StreamReplaced(TipstreamError):
     """The stream was deleted and made again while it was read; compare checkpoints before reading on."""
 

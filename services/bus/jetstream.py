@@ -1,17 +1,19 @@
 """The bus on NATS JetStream: what `MemoryBus` does in one process, durable and between processes."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from typing import Self
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Self
 
 import orjson
 
 from contracts.envelope import Message, Recorded
 from contracts.subjects import STREAM
-from services.bus import reader
+from services.bus import reader, snapshot
 from services.bus.connection import Connection
 from services.bus.core import Core, Handler
 from services.bus.errors import ServerRefused, StreamMissing
 from services.bus.publisher import Publisher
+from services.bus.snapshot import Snapshot
 from services.bus.stream import DECLARED, Ack, StreamInfo, check_config, ranges, to_ns
 
 DIRECT_HEADERS = ("Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp")
@@ -143,6 +145,20 @@ class JetStreamBus:
         except ServerRefused as problem:
             if problem.code != SEQUENCE_NOT_FOUND:
                 raise
+
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """The stream as it is now, checked message by message, while others go on publishing.
+
+        Raises StreamMissing, SnapshotBroken, ServerRefused, BusUnavailable, also while the chunks come.
+        """
+        return snapshot.snapshot(self._link, self._stream)
+
+    async def restore(self, config: Mapping[str, Any], state: Mapping[str, Any], data: Iterable[bytes]) -> StreamInfo:
+        """Make the stream of a snapshot's bytes, under a new `created`. Raises ServerRefused, BusUnavailable.
+
+        What is there of the stream after an error is not whole.
+        """
+        return await snapshot.restore(self._link, self._stream, config, state, data)
 
     async def request(self, subject: str, data: bytes, timeout: float) -> bytes:
         """Ask another process, outside the stream. Raises NoAnswer, RequestFailed, BusUnavailable."""
