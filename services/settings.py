@@ -187,8 +187,23 @@ class Settings(BaseSettings):
         """Process ids and other traces of the running system."""
         return self.home / "run"
 
+    @property
+    def restoring_dir(self) -> Path:
+        """What `tipstream restore` works in; gone when it has ended."""
+        return self.home / "restoring"
+
+    @property
+    def restoring_mark(self) -> Path:
+        """Is there from before a restore changes anything until all is in place."""
+        return self.restoring_dir / "INCOMPLETE"
+
     def make_home(self) -> None:
         """Create HOME and its folders, readable by their owner only. Raises `SettingsError`."""
+        if self.restoring_mark.exists():
+            raise SettingsError(
+                f"{PREFIX}HOME: a `tipstream restore` into {self.home} runs or did not end; run it (again) to its end, "
+                f"or move {self.home} away to begin without"
+            )
         folders = (
             self.home,
             self.nats_dir,
@@ -202,18 +217,23 @@ class Settings(BaseSettings):
             self.run_dir,
         )
         for folder in folders:
-            try:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            except OSError as problem:
-                reason = problem.strerror or problem
-                raise SettingsError(
-                    f"{PREFIX}HOME: {folder} cannot be created ({reason}); name a directory you may write to"
-                ) from problem
-            if not os.access(folder, os.W_OK | os.X_OK):
-                raise SettingsError(
-                    f"{PREFIX}HOME: {folder} cannot be written to (no permission, or a read-only file system); "
-                    "name a directory you may write to"
-                )
+            make_folder(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Create HOME or a folder of it, readable by its owner only. Raises `SettingsError`."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as problem:
+        reason = problem.strerror or problem
+        raise SettingsError(
+            f"{PREFIX}HOME: {folder} cannot be created ({reason}); name a directory you may write to"
+        ) from problem
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SettingsError(
+            f"{PREFIX}HOME: {folder} cannot be written to (no permission, or a read-only file system); "
+            "name a directory you may write to"
+        )
 
 
 def _explain(problem: ValidationError) -> str:

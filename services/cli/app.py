@@ -7,6 +7,7 @@ import typer
 from contracts.errors import TipstreamError
 from services.cli import (
     accounts,
+    backups,
     erasing,
     evaluating,
     events,
@@ -25,6 +26,7 @@ events.add_to(app)
 exporting.add_to(app)
 operations.add_to(app)
 erasing.add_to(app)
+backups.add_to(app)
 evaluating.add_to(app)
 features.add_to(app)
 training.add_to(app)
