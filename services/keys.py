@@ -17,6 +17,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from contracts.errors import TipstreamError
+from services.durable import sync
 from services.settings import PREFIX, Settings
 
 SEED_BYTES = 32
@@ -127,17 +128,9 @@ def _create(path: Path, content: bytes) -> bool:
         finally:
             with suppress(FileNotFoundError):
                 draft.unlink()
-        _sync_folder(path.parent)
+        sync(path.parent)
     except FileExistsError:
         return False
     except OSError as problem:
         raise KeyFileError(f"{path} cannot be created: {problem.strerror or problem}") from problem
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

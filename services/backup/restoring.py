@@ -21,6 +21,7 @@ from services.bootstrap import open_decoder, trusted_signer
 from services.bus.connection import without_user
 from services.bus.errors import StreamMissing
 from services.bus.jetstream import JetStreamBus
+from services.durable import sync
 from services.settings import PREFIX, Settings, make_folder
 
 NATS = "nats"
@@ -201,23 +202,15 @@ def _place(settings: Settings) -> None:
     """Move all to HOME, on disk first; the mark goes when nothing is left to do."""
     work, home = settings.restoring_dir, settings.home
     for path in [*work.rglob("*"), work]:
-        _sync(path)
+        sync(path)
     names = [name for name in PLACED if (work / name).exists()]
     _moved(settings).write_text(json.dumps(names))
-    _sync(_moved(settings))
-    _sync(work)
+    sync(_moved(settings))
+    sync(work)
     for name in names:
         # Only empty folders are there, and a rename over one fails where it is not empty itself.
         _remove(home / name)
         (work / name).rename(home / name)
-    _sync(home)
+    sync(home)
     settings.restoring_mark.unlink()
     shutil.rmtree(work)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

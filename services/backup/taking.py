@@ -4,13 +4,11 @@ In this order nothing is lost between them: a decision that leaves the outbox me
 """
 
 import asyncio
-import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import IO
 
 from contracts.times import format_time
 from services.accounts.store import FILE as ACCOUNTS
@@ -20,6 +18,7 @@ from services.backup.manifest import FORMAT, Log, Manifest
 from services.bootstrap import open_decoder, trusted_signer
 from services.bus.errors import SnapshotBroken
 from services.bus.jetstream import JetStreamBus
+from services.durable import whole_file
 from services.publishing import now_us
 from services.releases import release
 from services.settings import PREFIX, Settings
@@ -29,12 +28,14 @@ DATABASES = frozenset({".sqlite", ".db"})
 BESIDE_A_DATABASE = ("-wal", "-shm", "-journal")
 
 
-async def take(bus: JetStreamBus, settings: Settings, path: Path, progress: Progress) -> Manifest:
+async def take(
+    bus: JetStreamBus, settings: Settings, path: Path, progress: Progress, *, force: bool = False
+) -> Manifest:
     """Write a backup to `path`, which appears once it is complete and on disk.
 
-    Raises BackupFailed, ForeignSigningKey, NotTipstream, SnapshotBroken, ServerRefused, BusUnavailable.
+    Raises NotWritten, BackupFailed, ForeignSigningKey, NotTipstream, SnapshotBroken, ServerRefused, BusUnavailable.
     """
-    with _draft(path) as (file, scratch):
+    with whole_file(path, force=force) as file, _scratch(path.parent) as scratch:
         key_id = await _trusted_key(bus, settings)
         archive = ArchiveWriter(file)
         await asyncio.to_thread(_add_folder, archive, settings.home, settings.outbox_dir, scratch)
@@ -65,39 +66,10 @@ async def _trusted_key(bus: JetStreamBus, settings: Settings) -> str:
 
 
 @contextmanager
-def _draft(path: Path) -> Iterator[tuple[IO[bytes], Path]]:
-    """A file that becomes `path` when the block has ended without an error, and a folder that is gone then."""
-    try:
-        _refuse_taken(path)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".tipstream-backup-") as folder:
-            draft = Path(folder) / "draft"
-            with open(draft, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
-                yield file, Path(folder)
-                file.flush()
-                os.fsync(file.fileno())
-            _refuse_taken(path)
-            draft.rename(path)
-            _sync(path.parent)
-    except OSError as problem:
-        where = problem.filename or path
-        raise BackupFailed(f"no backup was made: {where}: {problem.strerror or problem}") from problem
-
-
-def _refuse_taken(path: Path) -> None:
-    if path.is_dir():
-        raise BackupFailed(f"{path} is a folder; name a file in it")
-    if os.path.lexists(path):
-        raise BackupFailed(f"{path} is there already, and no backup is written over; choose another name")
-    if not path.parent.is_dir():
-        raise BackupFailed(f"{path.parent} is no folder; create it, or choose another")
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _scratch(beside: Path) -> Iterator[Path]:
+    """A folder for copies of databases, on the disk that has room for the backup; gone when the block has ended."""
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".tipstream-") as folder:
+        yield Path(folder)
 
 
 async def _add_stream(archive: ArchiveWriter, bus: JetStreamBus, progress: Progress) -> Log:

@@ -17,6 +17,7 @@ from services.backup.archive import verified
 from services.backup.manifest import Manifest
 from services.bus.jetstream import JetStreamBus
 from services.cli.output import visible
+from services.durable import check_place
 from services.settings import Settings, make_folder
 
 CONNECT_S = 5.0
@@ -28,17 +29,21 @@ def add_to(app: typer.Typer) -> None:
     app.command()(restore)
 
 
-def backup(path: Annotated[Path, typer.Argument(help="The file to write; one that is there is not replaced.")]) -> None:
+def backup(
+    path: Annotated[Path, typer.Argument(help="The file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file that is there.")] = False,
+) -> None:
     """Write the log and what of HOME is not made from it into one file, while everything runs."""
     from services.backup.taking import take
 
     settings = Settings()
+    check_place(path, force=force)
 
     async def run() -> Manifest:
         bus = await JetStreamBus.connect(settings.bus_url, name="tipstream backup", timeout=CONNECT_S)
         try:
             with _shown() as tell:
-                return await take(bus, settings, path, tell)
+                return await take(bus, settings, path, tell, force=force)
         finally:
             await bus.close()
 

@@ -17,10 +17,11 @@ from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
 from services.cli.operations import CONNECT_S, User
 from services.cli.output import visible
+from services.durable import check_place
 from services.exporting.errors import ExportFailed
 from services.exporting.export import Exported, Wanted, Watcher, export_events
 from services.exporting.lines import event_line
-from services.exporting.target import Format, Put, check_target, format_of, target
+from services.exporting.target import Format, Put, format_of, target
 from services.settings import Settings
 
 STANDARD_OUTPUT = "-"
@@ -52,7 +53,7 @@ def export(
     wanted.check()
     if path != STANDARD_OUTPUT:
         form = kind or format_of(Path(path))
-        check_target(Path(path), force=force)
+        check_place(Path(path), force=force)
     elif kind is Format.PARQUET:
         raise ExportFailed("a Parquet file is not printed; give it a name")
 

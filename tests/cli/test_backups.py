@@ -11,6 +11,7 @@ from services.settings import Settings
 from services.supervisor.ports import claim_home
 from tests.cli.conftest import Cli
 from tests.cli.test_events import refused
+from tests.room import room_for
 from tests.servers import NatsServer
 
 EMBEDDED = {"NATS_URL": ""}
@@ -65,12 +66,14 @@ def test_a_server_that_has_the_stream_is_refused(cli: Cli, server: NatsServer, m
     Settings(home=tmp_path / "back").make_home()
 
 
-def test_no_file_is_written_over_and_no_folder_made(cli: Cli, made: Path, tmp_path: Path) -> None:
+def test_no_file_is_written_over_unasked_and_no_folder_made(cli: Cli, made: Path, tmp_path: Path) -> None:
     before = made.read_bytes()
     assert "is there already" in refused(cli("backup", str(made)))
     assert made.read_bytes() == before
-    assert f"{tmp_path}/none is no folder" in refused(cli("backup", str(tmp_path / "none" / "x.tar")))
-    assert "is a folder; name a file in it" in refused(cli("backup", str(tmp_path)))
+    assert cli("backup", str(made), "--force").returncode == 0
+    assert made.read_bytes() != before
+    assert f"there is no folder {tmp_path}/none" in refused(cli("backup", str(tmp_path / "none" / "x.tar")))
+    assert "is no regular file" in refused(cli("backup", str(tmp_path)))
     assert os.listdir(tmp_path) == [made.name]
 
 
@@ -104,17 +107,10 @@ def test_what_cannot_be_read_ends_it_and_leaves_nothing(cli: Cli, server: NatsSe
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
-def test_a_full_disk_ends_it_and_leaves_nothing(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = open
-
-    def full(path: Path, *arguments: object, **named: object) -> object:
-        return real("/dev/full", "wb", buffering=0) if Path(path).name == "draft" else real(path, *arguments, **named)  # type: ignore[call-overload]
-
-    monkeypatch.setattr("services.backup.taking.open", full, raising=False)
-    said = refused(cli("backup", str(tmp_path / "x.tar")))
-    assert "no backup was made: " in said
-    assert "No space left on device" in said
+def test_a_full_disk_ends_it_and_leaves_nothing(cli: Cli, tmp_path: Path) -> None:
+    with room_for(4096):
+        said = refused(cli("backup", str(tmp_path / "x.tar")))
+    assert f"{tmp_path / 'x.tar'}: cannot be written (" in said
     assert os.listdir(tmp_path) == []
 
 

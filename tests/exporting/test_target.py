@@ -3,19 +3,19 @@
 import asyncio
 import gzip
 import os
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from contracts.envelope import Entry
+from services.durable import NotWritten, check_place
 from services.exporting import parquet
 from services.exporting.errors import ExportFailed
 from services.exporting.lines import event_line
-from services.exporting.target import Format, check_target, format_of, target
+from services.exporting.target import Format, format_of, target
 from tests.exporting.test_lines import entry_of
+from tests.room import room_for
 
 ENTRY = entry_of("tips.feedback.helpful.ann", b"{}")
 NAMES = ("log.jsonl", "log.jsonl.gz", "log.parquet")
@@ -56,7 +56,7 @@ def test_a_name_says_the_format_and_an_option_overrules_it(tmp_path: Path) -> No
 def test_what_is_there_stays_unless_it_shall_be_replaced(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text("mine")
-    with pytest.raises(ExportFailed, match="is there already; give another name, or --force"):
+    with pytest.raises(NotWritten, match="is there already; give another name, or --force"):
         write(path)
     assert path.read_text() == "mine"
     write(path, force=True)
@@ -67,7 +67,7 @@ def test_what_is_there_stays_unless_it_shall_be_replaced(tmp_path: Path, name: s
 
 def test_what_came_meanwhile_stays(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    with pytest.raises(ExportFailed, match="is there already"):
+    with pytest.raises(NotWritten, match="is there already"):
         write(path, then=lambda: path.write_text("mine"))
     assert path.read_text() == "mine"
     assert os.listdir(tmp_path) == ["log.jsonl"]
@@ -76,14 +76,14 @@ def test_what_came_meanwhile_stays(tmp_path: Path) -> None:
 def test_no_folder_and_no_device_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "folder.jsonl").mkdir()
     for path in (tmp_path / "folder.jsonl", Path("/dev/null")):
-        with pytest.raises(ExportFailed, match="no regular file"):
-            check_target(path, force=True)
-    with pytest.raises(ExportFailed, match="there is no folder"):
-        check_target(tmp_path / "absent" / "log.jsonl", force=True)
+        with pytest.raises(NotWritten, match="no regular file"):
+            check_place(path, force=True)
+    with pytest.raises(NotWritten, match="there is no folder"):
+        check_place(tmp_path / "absent" / "log.jsonl", force=True)
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError, ExportFailed])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError, NotWritten])
 def test_an_export_that_is_broken_off_leaves_nothing(
     tmp_path: Path, name: str, error: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,28 +98,17 @@ def test_an_export_that_is_broken_off_leaves_nothing(
     assert os.listdir(tmp_path) == []
 
 
-@contextmanager
-def room_for(size: int) -> Iterator[None]:
-    """No file grows beyond `size` bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_a_full_disk_leaves_nothing_and_is_said(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "ROWS", 1)
     entries = [
         entry_of("tips.feedback.helpful.ann", b'{"event_id": "%d"}' % hash(str(number))) for number in range(2000)
     ]
-    with room_for(4096), pytest.raises(ExportFailed, match=r"cannot be written \(File too large\)"):
+    with room_for(4096), pytest.raises(NotWritten, match=r"cannot be written \(File too large\)"):
         write(tmp_path / name, *entries)
     assert os.listdir(tmp_path) == []
 
 
 def test_a_folder_that_takes_nothing_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ExportFailed, match="cannot be written"):
+    with pytest.raises(NotWritten, match="cannot be written"):
         write(Path("/proc/log.jsonl"))

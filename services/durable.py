@@ -1,0 +1,61 @@
+"""What is on disk for good: synced files and folders, and files that have their name only once they are whole."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from contracts.errors import TipstreamError
+
+
+class NotWritten(TipstreamError):
+    """A file could not be put where it was asked for, and nothing was left there; the message says what to mend."""
+
+
+def sync(path: Path) -> None:
+    """Return once a file's content, or a folder's names, are on disk. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def check_place(path: Path, *, force: bool) -> None:
+    """NotWritten when a file cannot be put there: no folder, or something there that must not be replaced."""
+    if not path.parent.is_dir():
+        raise NotWritten(f"{path}: there is no folder {path.parent}; make it first")
+    if path.exists() and not path.is_file():
+        raise NotWritten(f"{path}: is no regular file and is not replaced; name a file")
+    if os.path.lexists(path) and not force:
+        raise NotWritten(f"{path}: is there already; give another name, or --force to replace it")
+
+
+@contextmanager
+def whole_file(path: Path, *, force: bool = False) -> Iterator[IO[bytes]]:
+    """A file that is at `path` when the block has ended, and nowhere when it was left by an error.
+
+    Only its owner can read it. A process that is killed leaves a hidden `.tipstream-...` beside it. Raises NotWritten.
+    """
+    check_place(path, force=force)
+    draft = path.with_name(f".tipstream-{secrets.token_hex(8)}")
+    try:
+        try:
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            # Again: writing a long log takes minutes.
+            check_place(path, force=force)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        where = "" if error.filename in (None, str(draft), str(path)) else f"{error.filename}: "
+        said = f"{where}{error.strerror or error}"
+        raise NotWritten(f"{path}: cannot be written ({said}); nothing was left there") from None
+    # The file is whole by now; where folders cannot be synced its name is on disk a little later.
+    with suppress(OSError):
+        sync(path.parent)
