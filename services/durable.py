@@ -23,14 +23,21 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def check_place(path: Path, *, force: bool) -> None:
-    """NotWritten when a file cannot be put there: no folder, or something there that must not be replaced."""
-    if not path.parent.is_dir():
-        raise NotWritten(f"{path}: there is no folder {path.parent}; make it first")
-    if path.exists() and not path.is_file():
-        raise NotWritten(f"{path}: is no regular file and is not replaced; name a file")
-    if os.path.lexists(path) and not force:
-        raise NotWritten(f"{path}: is there already; give another name, or --force to replace it")
+def check_place(path: Path, *, force: bool, home: Path | None = None) -> None:
+    """NotWritten when a file cannot be put there: no folder, something there that must not be replaced, or in `home`,
+    whose files are Tipstream's own.
+    """
+    try:
+        if not path.parent.is_dir():
+            raise NotWritten(f"{path}: there is no folder {path.parent}; make it first")
+        if home is not None and path.resolve().is_relative_to(home.resolve()):
+            raise NotWritten(f"{path}: lies in {home}, where Tipstream keeps its own files; choose another folder")
+        if path.exists() and not path.is_file():
+            raise NotWritten(f"{path}: is no regular file; name a file")
+        if os.path.lexists(path) and not force:
+            raise NotWritten(f"{path}: is there already; give another name, or --force to replace it")
+    except OSError as error:
+        raise NotWritten(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 @contextmanager
@@ -53,8 +60,9 @@ def whole_file(path: Path, *, force: bool = False) -> Iterator[IO[bytes]]:
         finally:
             draft.unlink(missing_ok=True)
     except OSError as error:
-        where = "" if error.filename in (None, str(draft), str(path)) else f"{error.filename}: "
-        said = f"{where}{error.strerror or error}"
+        said = error.strerror or error
+        if error.filename not in (None, str(draft), str(path)):
+            raise NotWritten(f"{error.filename}: {said}; {path} was not written") from None
         raise NotWritten(f"{path}: cannot be written ({said}); nothing was left there") from None
     # The file is whole by now; where folders cannot be synced its name is on disk a little later.
     with suppress(OSError):

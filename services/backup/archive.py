@@ -135,6 +135,16 @@ def _walk(path: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
             file = tar.extractfile(member)
             assert file is not None
             yield name, member.size, file
+        _check_end(path, tar.offset)
+
+
+def _check_end(path: Path, at: int) -> None:
+    """Whoever appends something to a backup expects it to be restored; a tar's reader would pass over it."""
+    with path.open("rb") as file:
+        file.seek(at)
+        while piece := file.read(PIECE):
+            if piece.strip(b"\0"):
+                raise BackupDamaged(f"{path} holds something after its end, which no backup does")
 
 
 def _is_expected(pieces: Sequence[str]) -> bool:

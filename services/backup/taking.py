@@ -128,4 +128,4 @@ def _copy_database(path: Path, copy: Path) -> None:
         ):
             source.backup(target)
     except sqlite3.Error as problem:
-        raise BackupFailed(f"no backup was made: {path} cannot be copied ({problem})") from problem
+        raise BackupFailed(f"no backup was made: {path} cannot be copied to {copy.parent} ({problem})") from problem

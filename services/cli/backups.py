@@ -1,6 +1,5 @@
 """`tipstream backup` and `restore`: the whole installation in one file, and back."""
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +15,9 @@ from services.backup.archive import Progress as Tell
 from services.backup.archive import verified
 from services.backup.manifest import Manifest
 from services.bus.jetstream import JetStreamBus
+from services.cli.ending import run_to_its_end
 from services.cli.output import visible
-from services.durable import check_place
+from services.durable import NotWritten, check_place
 from services.settings import Settings, make_folder
 
 CONNECT_S = 5.0
@@ -37,7 +37,9 @@ def backup(
     from services.backup.taking import take
 
     settings = Settings()
-    check_place(path, force=force)
+    if str(path) == "-":
+        raise NotWritten("a backup is not printed, it holds the keys; give it a name")
+    check_place(path, force=force, home=settings.home)
 
     async def run() -> Manifest:
         bus = await JetStreamBus.connect(settings.bus_url, name="tipstream backup", timeout=CONNECT_S)
@@ -47,7 +49,7 @@ def backup(
         finally:
             await bus.close()
 
-    manifest = asyncio.run(run())
+    manifest = run_to_its_end(run())
     print(visible(f"{path}: {decimal(path.stat().st_size)}, {_summary(manifest)}"))
 
 
@@ -72,7 +74,7 @@ def restore(
     for folder in (settings.home, settings.run_dir):
         make_folder(folder)
     with claim_home(settings), _shown() as tell:
-        manifest = asyncio.run(put_back(settings, path, tell))
+        manifest = run_to_its_end(put_back(settings, path, tell))
     print(visible(f"restored to {settings.home}: {_summary(manifest)}"))
     print(
         "start it with `tipstream up`, which folds the log anew, and prove it with `tipstream verify`", file=sys.stderr

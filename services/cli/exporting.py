@@ -1,7 +1,5 @@
 """`tipstream export`: the events of the log to a file, while it goes on."""
 
-import asyncio
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from projections.rate import Rate
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
+from services.cli.ending import run_to_its_end
 from services.cli.operations import CONNECT_S, User
 from services.cli.output import visible
 from services.durable import check_place
@@ -25,7 +24,6 @@ from services.exporting.target import Format, Put, format_of, target
 from services.settings import Settings
 
 STANDARD_OUTPUT = "-"
-TERMINATED = 128 + signal.SIGTERM
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,8 +50,8 @@ def export(
     wanted = Wanted(from_seq, upto_seq, user, subject, unsigned)
     wanted.check()
     if path != STANDARD_OUTPUT:
-        form = kind or format_of(Path(path))
-        check_place(Path(path), force=force)
+        form = format_of(Path(path), kind)
+        check_place(Path(path), force=force, home=Settings().home)
     elif kind is Format.PARQUET:
         raise ExportFailed("a Parquet file is not printed; give it a name")
 
@@ -64,25 +62,14 @@ def export(
             with _progress(path) as advance:
                 if path == STANDARD_OUTPUT:
                     return await export_events(bus, decoder, wanted, _printing(), advance)
-                _end_as_by_ctrl_c()
                 with target(Path(path), form, force=force) as put:
                     return await export_events(bus, decoder, wanted, put, advance)
         finally:
             await bus.close()
 
-    try:
-        done = asyncio.run(run())
-    except asyncio.CancelledError:
-        raise typer.Exit(TERMINATED) from None
+    done = run_to_its_end(run())
     where = "standard output" if path == STANDARD_OUTPUT else path
     print(visible(f"{where}: {done.summary()}"), file=sys.stderr if path == STANDARD_OUTPUT else sys.stdout)
-
-
-def _end_as_by_ctrl_c() -> None:
-    """Let SIGTERM cancel this task too, so that what has been written so far goes."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def _printing() -> Put:

@@ -80,7 +80,7 @@ class Exported:
 
     def summary(self) -> str:
         """One line without the name of the file."""
-        said = f"{self.events:,} events"
+        said = "1 event" if self.events == 1 else f"{self.events:,} events"
         if self.events:
             said += f", sequences {self.first_seq} to {self.last_seq}"
         counts = ((self.malformed, "malformed (dead letters)"), (self.signed, "signed"))

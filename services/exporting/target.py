@@ -25,11 +25,15 @@ Put = Callable[[Entry], object]
 _BY_NAME = {".jsonl": Format.JSONL, ".jsonl.gz": Format.JSONL, ".parquet": Format.PARQUET}
 
 
-def format_of(path: Path) -> Format:
-    """What the name asks for. Raises ExportFailed when it asks for nothing known."""
+def format_of(path: Path, asked: Format | None = None) -> Format:
+    """What the name or whoever runs it asks for. Raises ExportFailed when that is nothing known, or two things."""
     for ending, form in _BY_NAME.items():
         if path.name.endswith(ending):
+            if asked not in (None, form):
+                raise ExportFailed(f"{path}: the name asks for {form}, --format for {asked}")
             return form
+    if asked is not None:
+        return asked
     raise ExportFailed(f"{path}: in which format? End the name in {', '.join(_BY_NAME)}, or give --format")
 
 

@@ -73,6 +73,13 @@ def test_a_file_that_was_cut_short_is_refused_wherever_it_was_cut(backup: Path) 
     assert "is cut short in stream/000001" in refused(backup)
 
 
+def test_what_was_appended_is_found(backup: Path) -> None:
+    whole = backup.read_bytes()
+    for more in (whole, b"hello"):
+        backup.write_bytes(whole + more)
+        assert "holds something after its end" in refused(backup)
+
+
 @pytest.mark.parametrize("content", [b"", b"nonsense" * 1000, b"\0" * 20480, b"\x1f\x8b\x08\x00" * 100])
 def test_what_is_no_tar_is_no_backup(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other"

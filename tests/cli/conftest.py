@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -60,6 +61,14 @@ def cli(server: NatsServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
         return subprocess.CompletedProcess(arguments, status, said.out, said.err)
 
     return run
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT as a program has it that was started by hand: what runs these tests may ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")

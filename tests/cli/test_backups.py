@@ -1,11 +1,14 @@
 """`tipstream backup` and `restore`: what they print, and that every refusal is one clear line."""
 
+import asyncio
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from services.backup import taking
 from services.cli import backups
 from services.settings import Settings
 from services.supervisor.ports import claim_home
@@ -104,6 +107,37 @@ def test_what_cannot_be_read_ends_it_and_leaves_nothing(cli: Cli, server: NatsSe
     finally:
         broken.unlink()
     assert f"no backup was made: {broken} cannot be copied" in said
+    assert os.listdir(tmp_path) == []
+
+
+def test_no_file_of_home_is_replaced(cli: Cli, server: NatsServer) -> None:
+    key = server.home / "keys" / "signing.key"
+    before = key.read_bytes()
+    assert "lies in " in refused(cli("backup", str(key), "--force"))
+    assert "lies in " in refused(cli("export", str(key.parent / "log.jsonl")))
+    assert key.read_bytes() == before
+    assert os.listdir(key.parent) == [key.name]
+
+
+def test_it_needs_a_name_that_can_be_one(cli: Cli) -> None:
+    assert "is not printed" in refused(cli("backup", "-"))
+    assert "cannot be written (File name too long)" in refused(cli("backup", "x" * 300))
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_that_is_ended_leaves_nothing(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    async def ended(*_: object) -> None:
+        assert len(os.listdir(tmp_path)) == 2
+        os.kill(os.getpid(), number)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(taking, "_add_stream", ended)
+    done = cli("backup", str(tmp_path / "x.tar"))
+    assert done.returncode == 128 + number
+    assert "Traceback" not in done.stderr
     assert os.listdir(tmp_path) == []
 
 

@@ -129,14 +129,6 @@ def test_without_a_server_nothing_is_left(cli: Cli, tmp_path: Path, monkeypatch:
     assert os.listdir(tmp_path) == []
 
 
-@pytest.fixture
-def ctrl_c() -> Iterator[None]:
-    """SIGINT as a program has it that was started by hand: what runs these tests may ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_export_that_is_ended_leaves_nothing(

@@ -62,7 +62,7 @@ async def test_signed_events_go_out_with_their_actor_and_are_refused_one_by_one(
 
     clean = tmp_path / "unsigned.jsonl"
     done = await exported(memory_bus, decoder, clean, unsigned=True)
-    assert done.summary() == f"1 events, sequences {signed + 1} to {signed + 1}; left out: {signed} signed"
+    assert done.summary() == f"1 event, sequences {signed + 1} to {signed + 1}; left out: {signed} signed"
     assert lines_of(clean) == [last]
 
 
@@ -80,7 +80,7 @@ async def test_what_is_no_event_is_counted_and_left_out(
         ]
     )
     done = await exported(memory_bus, decoder, tmp_path / "log.jsonl", from_seq=first)
-    assert done.summary() == f"1 events, sequences {first + 3} to {first + 3}; left out: 4 malformed (dead letters)"
+    assert done.summary() == f"1 event, sequences {first + 3} to {first + 3}; left out: 4 malformed (dead letters)"
     of_ann = await exported(memory_bus, decoder, tmp_path / "ann.jsonl", user_id="ann")
     assert (of_ann.events, of_ann.malformed) == (1, 3)
 

@@ -52,6 +52,14 @@ def test_a_name_says_the_format_and_an_option_overrules_it(tmp_path: Path) -> No
     assert (tmp_path / "log.txt").read_bytes() == event_line(ENTRY)
 
 
+def test_a_name_and_a_format_that_contradict_each_other_are_refused() -> None:
+    assert format_of(Path("log.txt"), Format.PARQUET) is Format.PARQUET
+    assert format_of(Path("log.parquet"), Format.PARQUET) is Format.PARQUET
+    for name, asked in (("log.parquet", Format.JSONL), ("log.jsonl.gz", Format.PARQUET)):
+        with pytest.raises(ExportFailed, match=f"the name asks for .*, --format for {asked}"):
+            format_of(Path(name), asked)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_there_stays_unless_it_shall_be_replaced(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
