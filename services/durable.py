@@ -23,6 +23,11 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def new_file(path: Path) -> IO[bytes]:
+    """A file that was not there yet, open for writing; only its owner can read it. Raises OSError."""
+    return open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600))
+
+
 def check_place(path: Path, *, force: bool, home: Path | None = None) -> None:
     """NotWritten when a file cannot be put there: no folder, something there that must not be replaced, or in `home`,
     whose files are Tipstream's own.
@@ -50,7 +55,7 @@ def whole_file(path: Path, *, force: bool = False) -> Iterator[IO[bytes]]:
     draft = path.with_name(f".tipstream-{secrets.token_hex(8)}")
     try:
         try:
-            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            with new_file(draft) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())

@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from contracts.errors import TipstreamError
-from services.durable import sync
+from services.durable import new_file, sync
 from services.settings import PREFIX, Settings
 
 SEED_BYTES = 32
@@ -118,9 +118,9 @@ def _create(path: Path, content: bytes) -> bool:
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        opened = new_file(draft)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with opened as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

@@ -15,10 +15,9 @@ from typing import IO
 from pydantic import ValidationError
 
 from services.backup.errors import BackupDamaged
-from services.backup.manifest import FORMAT, Manifest, Member
+from services.backup.manifest import FORMAT, STREAM, Manifest, Member
 
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
-STREAM = "stream"
 PARTS = (STREAM, "keys", "secrets", "outbox", "mlflow", "accounts.sqlite")
 """The first piece of every member's name; all but the first are put under HOME by that name."""
 PIECE = 1024 * 1024

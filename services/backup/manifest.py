@@ -5,6 +5,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 FORMAT = 1
+STREAM = "stream"
+"""The part that holds the log; every other is put under HOME by its name."""
 
 _FIXED = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,6 +52,12 @@ class Manifest(BaseModel):
     log: Log
     members: tuple[Member, ...]
 
+    @property
+    def parts(self) -> list[str]:
+        """What of HOME is in it, in the order of the backup."""
+        found = dict.fromkeys(member.name.partition("/")[0] for member in self.members)
+        return [part for part in found if part != STREAM]
+
     def size_of(self, part: str) -> int:
         """Bytes of the members that are `part` or lie in it."""
         return sum(member.size for member in self.members if member.name.partition("/")[0] == part)
@@ -58,11 +66,10 @@ class Manifest(BaseModel):
         """The backup in words."""
         log = self.log
         gaps = sum(last - first + 1 for first, last in log.missing)
-        parts = dict.fromkeys(member.name.partition("/")[0] for member in self.members)
         return [
             f"taken      {self.taken_at} by Tipstream {self.release} from NATS {log.server}",
             f"log        {log.name} {log.first_seq}-{log.last_seq}, {log.messages:,} events"
             + (f", {gaps:,} sequences without one" if gaps else ""),
             f"signed by  {self.key_id}",
-            *(f"{part:<10} {self.size_of(part):,} bytes" for part in parts if part != "stream"),
+            *(f"{part:<10} {self.size_of(part):,} bytes" for part in self.parts),
         ]

@@ -13,15 +13,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from services.backup.archive import PARTS, STREAM, Progress, contents, verified
+from services.backup.archive import PARTS, Progress, contents, verified
 from services.backup.errors import RestoreFailed, RestoreRefused
 from services.backup.log_server import log_server, wait_for_its_end
-from services.backup.manifest import Log, Manifest
+from services.backup.manifest import STREAM, Log, Manifest
 from services.bootstrap import open_decoder, trusted_signer
 from services.bus.connection import without_user
 from services.bus.errors import StreamMissing
 from services.bus.jetstream import JetStreamBus
-from services.durable import sync
+from services.durable import new_file, sync
 from services.settings import PREFIX, Settings, make_folder
 
 NATS = "nats"
@@ -194,7 +194,7 @@ def _extract(settings: Settings, path: Path) -> None:
         target = settings.restoring_dir / name
         for folder in reversed(target.relative_to(settings.restoring_dir).parents):
             (settings.restoring_dir / folder).mkdir(mode=0o700, exist_ok=True)
-        with open(target, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        with new_file(target) as file:
             file.writelines(pieces)
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from contracts.times import format_time
 from services.accounts.store import FILE as ACCOUNTS
-from services.backup.archive import STREAM, ArchiveWriter, Progress
+from services.backup.archive import ArchiveWriter, Progress
 from services.backup.errors import BackupFailed
-from services.backup.manifest import FORMAT, Log, Manifest
+from services.backup.manifest import FORMAT, STREAM, Log, Manifest
 from services.bootstrap import open_decoder, trusted_signer
 from services.bus.errors import SnapshotBroken
 from services.bus.jetstream import JetStreamBus

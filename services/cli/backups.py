@@ -83,8 +83,7 @@ def restore(
 
 def _summary(manifest: Manifest) -> str:
     log = manifest.log
-    parts = dict.fromkeys(member.name.partition("/")[0] for member in manifest.members)
-    inside = ", ".join(["log", *(part for part in parts if part != "stream")])
+    inside = ", ".join(["log", *manifest.parts])
     return f"events {log.first_seq}-{log.last_seq} ({log.messages:,}); inside: {inside}"
 
 

@@ -49,14 +49,15 @@ def export(
     """Write the events of the log, in order, to a file that `tipstream import`, DuckDB or pandas read."""
     wanted = Wanted(from_seq, upto_seq, user, subject, unsigned)
     wanted.check()
+    settings = Settings()
     if path != STANDARD_OUTPUT:
         form = format_of(Path(path), kind)
-        check_place(Path(path), force=force, home=Settings().home)
+        check_place(Path(path), force=force, home=settings.home)
     elif kind is Format.PARQUET:
         raise ExportFailed("a Parquet file is not printed; give it a name")
 
     async def run() -> Exported:
-        bus = await JetStreamBus.connect(Settings().bus_url, name="tipstream export", timeout=CONNECT_S)
+        bus = await JetStreamBus.connect(settings.bus_url, name="tipstream export", timeout=CONNECT_S)
         try:
             decoder = await open_decoder(bus)
             with _progress(path) as advance:

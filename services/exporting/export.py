@@ -1,29 +1,17 @@
 """`tipstream export`: the events of the log in order, read up to where it ended when the export began."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from contracts.codec import Decoder
 from contracts.envelope import Malformed, Recorded
 from contracts.subjects import check_pattern, encode_id, matches
-from projections.continuity import StreamRange
-from projections.erasure import is_about, subjects_about
+from projections.erasure import Bus, is_about, subjects_about
 from services.exporting.errors import ExportFailed
 from services.exporting.target import Put
 
 Watcher = Callable[[int, int, int], None]
 """Called with how many sequences have been looked at, how many there are to look at, and how many events came of it."""
-
-
-class Bus(Protocol):
-    """The stream, as far as an export needs it."""
-
-    async def info(self) -> StreamRange: ...
-
-    def read(
-        self, after: int, *, upto: int | None = None, subjects: Sequence[str] = ()
-    ) -> AsyncIterator[list[Recorded]]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,10 @@ from tests.servers import NatsServer, free_port
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
-    """A server whose stream has begun, for a module of tests."""
-    running = NatsServer(tmp_path_factory.mktemp("cli"), fsync="interval")
+@contextmanager
+def begun(home: Path) -> Iterator[NatsServer]:
+    """A server whose stream has begun."""
+    running = NatsServer(home, fsync="interval")
     running.start()
 
     async def begin() -> None:
@@ -35,6 +36,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
     asyncio.run(begin())
     yield running
     running.kill()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """One for a module of tests."""
+    with begun(tmp_path_factory.mktemp("cli")) as running:
+        yield running
 
 
 @pytest.fixture

@@ -13,12 +13,9 @@ from typing import Any
 import pytest
 
 from contracts.subjects import encode_id
-from services.bootstrap import ensure_stream
-from services.bus.jetstream import JetStreamBus
 from services.cli import exporting
 from services.exporting.export import export_events
-from services.settings import Settings
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, begun
 from tests.servers import NatsServer, free_port
 
 UNUSUAL = ("Zoë 🌱", "line\nbreak", "a.b*>", "\x07bell\x9b", "'; DROP", "\u202eturned")
@@ -29,21 +26,12 @@ def elsewhere(tmp_path: Path) -> Iterator[NatsServer]:
     """Another installation, whose log has just begun."""
     home = tmp_path / "elsewhere"
     home.mkdir()
-    running = NatsServer(home, fsync="interval")
-    running.start()
-
-    async def begin() -> None:
-        bus = await JetStreamBus.connect(running.url, name="test")
-        await ensure_stream(bus, Settings(home=home))
-        await bus.close()
-
-    asyncio.run(begin())
-    yield running
-    running.kill()
+    with begun(home) as running:
+        yield running
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> str:
-    """What a command that ended with an error said: one line for people."""
+    """What a command that ended with an error said, below a bar where it had begun to read."""
     assert done.returncode == 1, done
     assert "Traceback" not in done.stderr
     return done.stderr
