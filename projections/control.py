@@ -16,7 +16,9 @@ class BadQuestion(TipstreamError):
 
 
 class Status(msgspec.Struct, tag_field="op", tag="status"):
-    """How far the projection is."""
+    """How far the projection is. Who waits until the event at `wanted` is dealt with says so: it is put off no more."""
+
+    wanted: int = 0
 
 
 class Digest(msgspec.Struct, tag_field="op", tag="digest"):

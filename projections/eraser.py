@@ -105,7 +105,7 @@ class Erasure:
     async def _past_the_request(self) -> None:
         """Until nothing that was scored along before the request is still on its way to the log."""
         while True:
-            seq = (await ask(self._bus, SHADOW, "status"))["seq"]
+            seq = (await ask(self._bus, SHADOW, "status", wanted=self._request.seq))["seq"]
             if seq is None or seq >= self._request.seq:
                 return
             await asyncio.sleep(SHADOW_S)

@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     demo: Literal["on", "off"] = "off"
     shadow_decisions: Annotated[int, Field(ge=0)] = 1000
     shadow_days: Annotated[int, Field(ge=0)] = 7
+    shadow_defer_s: Annotated[float, Field(ge=0, le=86_400)] = 300.0
     guard_reward: Annotated[float, Field(ge=0, le=2)] = 0.0
     guard_negative: Annotated[float, Field(ge=0, le=1)] = 0.02
     guard_errors: Annotated[float, Field(ge=0, le=1)] = 0.05

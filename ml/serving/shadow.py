@@ -3,12 +3,15 @@
 What has been scored already is in the log, so nothing is kept beside it: each time one goes into shadow, and at each
 start, the log is folded from its first event, and what is missing is published under ids that follow from the
 decision.
+
+A shadow costs the disk as much as a decision does, and nobody waits for it: while people keep the stream busy, theirs
+come later (`Deferral`).
 """
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, Protocol
 
 import orjson
@@ -19,11 +22,13 @@ from contracts.events.admin import UserErasureRequested
 from contracts.events.person import ShadowScored, TipScored
 from ml.experiments.guardrails import Limits
 from ml.policies.shadowing import Shadow, Shadowing, in_shadow
+from ml.serving.deferral import Deferral
 from ml.serving.guard import POLICY_EVENTS, Guard
 from projections.checkpoint import StreamState
-from projections.control import subject_of
+from projections.control import Status, read_question, subject_of
 from projections.folds.projection import State, advance
 from services.bootstrap import Bus, ensure_stream, load_signer
+from services.bus.errors import BusClosed, BusUnavailable
 from services.http_client import http_client
 from services.process import run_on_bus, until_one_ends
 from services.publishing import EventPublisher
@@ -54,15 +59,27 @@ class Log(Protocol):
 class ShadowWorker:
     """Scores along while there is a policy or a prior in shadow; `scored` counts what it has published."""
 
-    def __init__(self, bus: Log, decoder: Decoder) -> None:
+    def __init__(self, bus: Log, decoder: Decoder, defer_s: float) -> None:
         self._bus, self._decoder = bus, decoder
         self._seq: int | None = None
+        self._wanted = 0
+        self._deferral = Deferral(defer_s, monotonic)
         self._failures: dict[str, str] = {}
         self.scored = 0
 
-    async def answer(self, _: bytes) -> bytes:
-        """How it is doing, whatever it is asked: `seq` is the last event scored along, None while it idles."""
-        said: dict[str, Any] = {"seq": self._seq, "scored": self.scored, "failures": self._failures}
+    async def answer(self, data: bytes) -> bytes:
+        """How it is doing: `seq` is the last event scored along, None while it idles, `lag_events` how many have come
+        since, `deferred` whether it lets others come first. Nothing up to a `wanted` event is deferred any more.
+
+        Raises BadQuestion, BusUnavailable.
+        """
+        question = read_question(data)
+        if isinstance(question, Status):
+            self._wanted = max(self._wanted, question.wanted)
+        seq, last = self._seq, (await self._bus.info()).last_seq
+        said: dict[str, Any] = {"seq": seq, "lag_events": 0 if seq is None else max(last - seq, 0)}
+        said["deferred"] = seq is not None and self._deferral.busy
+        said |= {"scored": self.scored, "failures": self._failures}
         return orjson.dumps({**said, "last_error": "; ".join(f"{k}: {v}" for k, v in self._failures.items()) or None})
 
     async def run(self) -> None:
@@ -95,6 +112,8 @@ class ShadowWorker:
         self._failures = shadowing.failures
         end = (await self._bus.info()).last_seq
         async for batch in self._bus.read(0):
+            if state.seq >= end:
+                await self._let_others_first(state.seq, batch[-1].seq)
             for recorded in batch:
                 self._take(state, shadowing, recorded, waiting)
             if state.seq < end:
@@ -106,6 +125,21 @@ class ShadowWorker:
             self._seq = state.seq
             if not in_shadow(state.policies):
                 return
+
+    async def _let_others_first(self, seq: int, upto: int) -> None:
+        """Return once there may be work up to an event, or somebody waits for one after `seq`."""
+        while self._wanted <= seq:
+            try:
+                last = (await self._bus.info()).last_seq
+            except BusClosed:
+                raise
+            except BusUnavailable:
+                # Nothing can be stored either.
+                pass
+            else:
+                if self._deferral.look(last, self.scored) >= upto:
+                    return
+            await asyncio.sleep(PAUSE_S)
 
     def _take(self, state: State, shadowing: Shadowing, recorded: Recorded, waiting: dict[str, Shadow]) -> None:
         step, _ = advance(state, self._decoder.decode(recorded))
@@ -149,7 +183,7 @@ async def serve(bus: Bus, settings: Settings) -> None:
     """Score along on this bus, and say how far, until cancelled."""
     decoder = await ensure_stream(bus, settings)
     publisher = EventPublisher(bus, load_signer(settings), source=SOURCE)
-    worker = ShadowWorker(bus, decoder)
+    worker = ShadowWorker(bus, decoder, settings.shadow_defer_s)
     await bus.respond(subject_of(PROCESS), worker.answer)
     limits = Limits(settings.guard_reward, settings.guard_negative, settings.guard_errors)
     async with http_client(settings.scorer_base) as scorer:

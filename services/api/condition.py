@@ -183,7 +183,8 @@ class Watch:
 
     def _worker(self, process: str) -> Callable[[], Awaitable[Component]]:
         async def look() -> Component:
-            return Component("up", details=await ask(self._parts.link, process, "status", timeout=ANSWER_S))
+            said = await ask(self._parts.link, process, "status", timeout=ANSWER_S)
+            return Component("up", said.get("seq"), said.get("lag_events"), details=said)
 
         return look
 

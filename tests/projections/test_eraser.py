@@ -14,6 +14,7 @@ from contracts.envelope import Entry, Message, Recorded
 from contracts.events.admin import UserErased, UserErasureRequested
 from contracts.events.person import FeedbackReceived, SignalObserved, TipScored
 from projections.continuity import RECEIPTS
+from projections.control import Status, read_question, subject_of
 from projections.erasure import REQUESTS, about, erasure_subject
 from projections.replay import EVERY_PROJECTION, word_of
 from projections.verify import Report, verify_system
@@ -178,6 +179,22 @@ async def test_a_decision_that_was_on_its_way_goes_too(small: SmallSystem) -> No
         assert (await verified(small)).proven
         assert await theirs(small) == []
         assert named_in(small.settings.home) == []
+
+
+async def test_a_shadow_process_that_lets_others_go_first_is_told_who_waits(small: SmallSystem) -> None:
+    wanted: list[int] = []
+
+    async def shadow(data: bytes) -> bytes:
+        question = read_question(data)
+        assert isinstance(question, Status)
+        wanted.append(question.wanted)
+        return orjson.dumps({"seq": question.wanted if len(wanted) > 1 else 0})
+
+    async with small.own(*EVERY_PROJECTION), small.replaying():
+        await small.bus.respond(subject_of("shadow"), shadow)
+        async with erasing(small) as request:
+            pass
+    assert wanted == [request, request]
 
 
 async def test_a_request_that_is_published_again_takes_only_itself(small: SmallSystem) -> None:

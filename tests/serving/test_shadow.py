@@ -5,11 +5,13 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from itertools import count
+from typing import Any
 
 import orjson
 import pytest
 
-from contracts.envelope import Entry
+from contracts.envelope import Entry, Message
 from contracts.events.admin import (
     ModelShadowed,
     ModelWithdrawn,
@@ -37,13 +39,33 @@ def publisher(settings: Settings, bus: JetStreamBus) -> EventPublisher:
 
 
 @asynccontextmanager
-async def shadowing(bus: JetStreamBus) -> AsyncIterator[ShadowWorker]:
-    worker = ShadowWorker(bus, await open_decoder(bus))
+async def shadowing(bus: JetStreamBus, defer_s: float = 300.0) -> AsyncIterator[ShadowWorker]:
+    worker = ShadowWorker(bus, await open_decoder(bus), defer_s)
     running = asyncio.create_task(worker.run())
     yield worker
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
+
+
+async def status(worker: ShadowWorker, wanted: int = 0) -> dict[str, Any]:
+    answer: dict[str, Any] = orjson.loads(await worker.answer(orjson.dumps({"op": "status", "wanted": wanted})))
+    return answer
+
+
+@asynccontextmanager
+async def busy(bus: JetStreamBus) -> AsyncIterator[None]:
+    """Others publish as fast as the stream takes it, which is far more than what counts as a load."""
+
+    async def publish() -> None:
+        for number in count():
+            await bus.publish(Message(f"tips.feedback.helpful.{number % 7}", {"Nats-Msg-Id": f"busy-{number}"}, b"{}"))
+
+    publishing = asyncio.create_task(publish())
+    yield
+    publishing.cancel()
+    with suppress(asyncio.CancelledError):
+        await publishing
 
 
 async def shadow(publisher: EventPublisher, policy: str) -> None:
@@ -132,18 +154,70 @@ async def test_each_is_scored_along_once_whenever_the_worker_is_away(
 
 async def test_it_says_how_far_it_is(scorer: Running, publisher: EventPublisher) -> None:
     async with shadowing(scorer.bus) as worker:
-        assert orjson.loads(await worker.answer(b""))["seq"] is None
+        assert (await status(worker))["seq"] is None
         await shadow(publisher, "greedy")
         await scorer.score(decision_id="d")
         await until_shadowed(scorer.bus, 1)
         last = (await scorer.bus.info()).last_seq
 
         async def there() -> bool:
-            return bool(orjson.loads(await worker.answer(b""))["seq"] == last)
+            return bool((await status(worker))["seq"] == last)
 
         await until(there)
-        said = orjson.loads(await worker.answer(b""))
-    assert (said["scored"], said["failures"], said["last_error"]) == (1, {}, None)
+        said = await status(worker)
+    assert said == {
+        "seq": last, "lag_events": 0, "deferred": False, "scored": 1, "failures": {}, "last_error": None
+    }  # fmt: skip
+
+
+async def test_shadows_come_later_while_the_stream_is_busy(scorer: Running, publisher: EventPublisher) -> None:
+    async with shadowing(scorer.bus) as worker:
+        await shadow(publisher, "greedy")
+        await scorer.score(decision_id="before")
+        await until_shadowed(scorer.bus, 1)
+        async with busy(scorer.bus):
+
+            async def deferred() -> bool:
+                return bool((await status(worker))["deferred"])
+
+            await until(deferred)
+            seq = (await status(worker))["seq"]
+            for number in range(20):
+                await scorer.score(decision_id=f"d{number}")
+            said = await status(worker)
+            assert (said["seq"], said["deferred"], said["scored"]) == (seq, True, 1)
+            assert said["lag_events"] > 20
+        found = await until_shadowed(scorer.bus, 21)
+    assert Counter(one.decision_id for one in found) == Counter(["before", *(f"d{number}" for number in range(20))])
+
+
+async def test_who_waits_for_an_event_need_not_wait_for_a_quiet_stream(
+    scorer: Running, publisher: EventPublisher
+) -> None:
+    async with shadowing(scorer.bus) as worker:
+        await shadow(publisher, "greedy")
+        async with busy(scorer.bus):
+
+            async def deferred() -> bool:
+                return bool((await status(worker))["deferred"])
+
+            await until(deferred)
+            await scorer.score(decision_id="d")
+            last = (await scorer.bus.info()).last_seq
+
+            async def passed() -> bool:
+                return bool((await status(worker, wanted=last))["seq"] >= last)
+
+            await until(passed)
+            assert [one.decision_id for one in await shadows_in(scorer.bus)] == ["d"]
+
+
+async def test_a_load_that_lasts_is_scored_along_meanwhile(scorer: Running, publisher: EventPublisher) -> None:
+    async with shadowing(scorer.bus, defer_s=1.0), busy(scorer.bus):
+        await shadow(publisher, "greedy")
+        for number in range(20):
+            await scorer.score(decision_id=f"d{number}")
+        await until_shadowed(scorer.bus, 20)
 
 
 async def test_shadows_of_what_was_decided_before_an_erasure_go_with_it(
