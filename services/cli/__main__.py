@@ -1,6 +1,18 @@
-"""`python -m services.cli` is the `tipstream` command."""
+"""`tipstream`, also as `python -m services.cli`: the way in, before the seconds that importing all of it takes."""
 
-from services.cli.app import main
+import signal
+from importlib import import_module
+
+
+def main() -> None:
+    """Import the commands and run what was asked for. Nothing has begun meanwhile: Ctrl-C just ends it."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    app = import_module("services.cli.app")
+    signal.signal(signal.SIGINT, handler)
+    app.main()
+
 
 if __name__ == "__main__":
     main()
