@@ -25,7 +25,7 @@ from projections.erasure import REQUESTS, about, erasure_subject, made_before
 from projections.replay import EVERY_PROJECTION
 from projections.sinks.versions import Versions
 from services.bootstrap import Bus, open_decoder
-from services.bus.errors import BusClosed, BusUnavailable, NoAnswer
+from services.bus.errors import BusClosed, BusUnavailable, NoResponder
 from services.bus.stream import ranges
 from services.publishing import EventPublisher, new_id
 from services.settings import Settings
@@ -35,6 +35,7 @@ MOST_RANGES = 4_000
 """Of one receipt: about 80 kB, well below what an event may have."""
 SCORER, SHADOW = "scorer", "shadow"
 SHADOW_S = 0.05
+SHADOW_ANSWER_S = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class Erasure:
         request = self._request
         self._progress.begin(SCORER, "letting go")
         await self._patiently(SCORER, self._let_go)
+        self._progress.begin(SHADOW, "scoring along up to the request")
         await self._patiently(SHADOW, self._past_the_request)
         async with self._working:
             found = await self._find()
@@ -105,7 +107,7 @@ class Erasure:
     async def _past_the_request(self) -> None:
         """Until nothing that was scored along before the request is still on its way to the log."""
         while True:
-            seq = (await ask(self._bus, SHADOW, "status", wanted=self._request.seq))["seq"]
+            seq = (await ask(self._bus, SHADOW, "status", within=SHADOW_ANSWER_S, wanted=self._request.seq))["seq"]
             if seq is None or seq >= self._request.seq:
                 return
             await asyncio.sleep(SHADOW_S)
@@ -160,7 +162,10 @@ class Erasure:
             await switch(self._bus, projection, number, alone=True)
 
     async def _patiently(self, projection: str, step: Callable[[], Awaitable[None]]) -> None:
-        """Do a step again until it is done; a projection that has no files and no owner has nothing to lose."""
+        """Do a step again until it is done; a projection that has no files and no owner has nothing to lose.
+
+        An owner that is there and does not answer may hold what is to go.
+        """
         said = ""
         while True:
             try:
@@ -168,7 +173,7 @@ class Erasure:
             except BusClosed:
                 raise
             except TipstreamError as problem:
-                if isinstance(problem, NoAnswer) and not self._exists(projection):
+                if isinstance(problem, NoResponder) and not self._exists(projection):
                     return
                 if str(problem) != said:
                     said = str(problem)

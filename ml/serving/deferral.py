@@ -20,7 +20,8 @@ class Deferral:
         self._looked: tuple[float, int] | None = None
         self._ends: deque[tuple[float, int]] = deque()
         self._old_enough = 0
-        self.busy = False
+        # Until a rate is known: who starts under load has much to catch up with.
+        self.busy = True
 
     def look(self, last_seq: int, own: int) -> int:
         """The sequence up to which there may be work now; `own` counts the events that the work itself has stored."""

@@ -18,14 +18,17 @@ import orjson
 
 from contracts.codec import Decoder, encode
 from contracts.envelope import Entry, Message, Recorded
-from contracts.events.admin import UserErasureRequested
+from contracts.events.admin import UserErased, UserErasureRequested
+from contracts.events.base import Event
 from contracts.events.person import ShadowScored, TipScored
 from ml.experiments.guardrails import Limits
 from ml.policies.shadowing import Shadow, Shadowing, in_shadow
 from ml.serving.deferral import Deferral
 from ml.serving.guard import POLICY_EVENTS, Guard
 from projections.checkpoint import StreamState
+from projections.continuity import RECEIPTS
 from projections.control import Status, read_question, subject_of
+from projections.erasure import REQUESTS
 from projections.folds.projection import State, advance
 from services.bootstrap import Bus, ensure_stream, load_signer
 from services.bus.errors import BusClosed, BusUnavailable
@@ -37,12 +40,16 @@ from services.settings import Settings
 PROCESS = "shadow"
 SOURCE = "/tipstream/shadow"
 PAUSE_S = 0.1
+# Events taken in one go: whoever asks how it is doing waits for as many, at this priority.
+IN_ONE_GO = 50
 # Up to so many are stored one after another: a decision then waits for the disk behind one of them at most, while an
 # atomic batch stages its messages in files of its own and holds the stream for several milliseconds.
 FEW = 200
 NICENESS = 10
 STANDINGS = (POLICY_EVENTS, "tips.admin.model.>")
 """What says who is in shadow."""
+Waiting = dict[str, tuple[int, Shadow]]
+"""Shadows to be published by the ids of their events, each with the sequence of its decision."""
 
 
 class Log(Protocol):
@@ -107,60 +114,77 @@ class ShadowWorker:
 
     async def _score_along(self) -> None:
         """Return once nothing stands in shadow any more."""
-        state, waiting = State(), dict[str, Shadow]()
+        state, waiting = State(), Waiting()
         shadowing = Shadowing(state, perf_counter)
         self._failures = shadowing.failures
         end = (await self._bus.info()).last_seq
         async for batch in self._bus.read(0):
-            if state.seq >= end:
-                await self._let_others_first(state.seq, batch[-1].seq)
-            for recorded in batch:
+            # What is missing is known only where the log ends; of that, too, others come first.
+            if batch[-1].seq >= end:
+                await self._let_others_first(batch[-1].seq)
+            for place, recorded in enumerate(batch):
+                if place % IN_ONE_GO == 0:
+                    await asyncio.sleep(0)
                 self._take(state, shadowing, recorded, waiting)
             if state.seq < end:
-                # What is missing is known only where the log ends.
-                await asyncio.sleep(0)
                 continue
+            await self._strike_off_erased(state.seq, waiting)
             await self._publish(waiting)
             # Only now: whoever waits for an event wants nothing of before it to be on its way.
             self._seq = state.seq
             if not in_shadow(state.policies):
                 return
 
-    async def _let_others_first(self, seq: int, upto: int) -> None:
-        """Return once there may be work up to an event, or somebody waits for one after `seq`."""
-        while self._wanted <= seq:
+    async def _let_others_first(self, upto: int) -> None:
+        """Return once there may be work up to an event, or somebody waits for one that is not passed yet."""
+        while self._wanted <= (self._seq or 0):
+            if self._deferral.look(await self._last_seq(), self.scored) >= upto:
+                return
+            await asyncio.sleep(PAUSE_S)
+
+    async def _last_seq(self) -> int:
+        """The log's end, however long the server is away. Raises BusClosed."""
+        while True:
             try:
-                last = (await self._bus.info()).last_seq
+                return (await self._bus.info()).last_seq
             except BusClosed:
                 raise
             except BusUnavailable:
-                # Nothing can be stored either.
-                pass
-            else:
-                if self._deferral.look(last, self.scored) >= upto:
-                    return
-            await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(PAUSE_S)
 
-    def _take(self, state: State, shadowing: Shadowing, recorded: Recorded, waiting: dict[str, Shadow]) -> None:
+    def _take(self, state: State, shadowing: Shadowing, recorded: Recorded, waiting: Waiting) -> None:
         step, _ = advance(state, self._decoder.decode(recorded))
         entry: Entry | None = step.entry
         if entry is None:
             return
         event = entry.event
         if isinstance(event, TipScored):
-            waiting.update((shadow.event_id, shadow) for shadow in shadowing.shadows(event))
+            waiting.update((shadow.event_id, (entry.seq, shadow)) for shadow in shadowing.shadows(event))
         elif isinstance(event, ShadowScored):
             waiting.pop(entry.event_id, None)
-        elif isinstance(event, UserErasureRequested):
-            for event_id in [key for key, shadow in waiting.items() if shadow.event.user_id == event.user_id]:
-                del waiting[event_id]
+        else:
+            _strike_off(event, waiting)
 
-    async def _publish(self, waiting: dict[str, Shadow]) -> None:
+    async def _strike_off_erased(self, seq: int, waiting: Waiting) -> None:
+        """Of what is to be published, strike off whose erasure stands after `seq`.
+
+        An erasure waits for this process, but not for one that seems to be gone: what it read before may be of
+        somebody who was erased since.
+        """
+        if not waiting or (last := await self._last_seq()) <= seq:
+            return
+        async for batch in self._bus.read(seq, upto=last, subjects=(REQUESTS, RECEIPTS)):
+            for recorded in batch:
+                item = self._decoder.decode(recorded)
+                if isinstance(item, Entry):
+                    _strike_off(item.event, waiting)
+
+    async def _publish(self, waiting: Waiting) -> None:
         if not waiting:
             return
         messages = [
             encode(one.event, event_id=one.event_id, source=SOURCE, time_us=one.event.occurred_at)
-            for one in waiting.values()
+            for _, one in waiting.values()
         ]
         if len(messages) > FEW:
             await self._bus.publish_batch(messages)
@@ -171,6 +195,20 @@ class ShadowWorker:
         waiting.clear()
         # Reading little by little would wake this process for every event.
         await asyncio.sleep(PAUSE_S)
+
+
+def _strike_off(event: Event, waiting: Waiting) -> None:
+    """Strike off what an erasure takes: it names the person while it is under way, and sequences ever after."""
+    match event:
+        case UserErasureRequested():
+            gone = [key for key, (_, one) in waiting.items() if one.event.user_id == event.user_id]
+        case UserErased():
+            ranges = event.ranges
+            gone = [key for key, (seq, _) in waiting.items() if any(first <= seq <= last for first, last in ranges)]
+        case _:
+            return
+    for key in gone:
+        del waiting[key]
 
 
 def run_shadow(settings: Settings) -> None:

@@ -11,7 +11,7 @@ from nats.errors import TimeoutError as NatsTimeout
 from contracts.errors import TipstreamError
 from contracts.subjects import PREFIX
 from services.bus.connection import Connection
-from services.bus.errors import NoAnswer, RequestFailed
+from services.bus.errors import NoAnswer, NoResponder, RequestFailed
 
 FAILED = "Nats-Service-Error"
 MAX_HEARD = 10_000
@@ -51,7 +51,7 @@ class Core:
         try:
             msg = await self._link.request(subject, data, max(deadline - loop.time(), 0.001))
         except NoRespondersError:
-            raise NoAnswer(f"nobody answers on {subject}; see whether the process that serves it runs") from None
+            raise NoResponder(f"nobody answers on {subject}; see whether the process that serves it runs") from None
         except (NatsTimeout, OutboundBufferLimitError):
             raise NoAnswer(f"no answer on {subject} within {timeout:g} s") from None
         except ConnectionClosedError:

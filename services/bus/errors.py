@@ -15,6 +15,10 @@ class NoAnswer(BusUnavailable):
     """Nobody answered on a request subject; see whether the process that serves it is running."""
 
 
+class NoResponder(NoAnswer):
+    """Nobody listens on a request subject: the process that serves it does not run, or not on this server."""
+
+
 class RequestFailed(TipstreamError):
     """The process that answered a request reports an error; the message is its own."""
 

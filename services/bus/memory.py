@@ -9,7 +9,7 @@ from contracts.headers import MSG_ID
 from contracts.subjects import STREAM, matches
 from contracts.times import format_time
 from services.bus.core import MAX_HEARD, Handler, check_core_subject, failure
-from services.bus.errors import BusClosed, NoAnswer, RequestFailed
+from services.bus.errors import BusClosed, NoAnswer, NoResponder, RequestFailed
 from services.bus.stream import DUPLICATE_WINDOW_S, Ack, StreamInfo, check_message, ranges
 
 MAX_PAYLOAD = 1024 * 1024
@@ -115,7 +115,7 @@ class MemoryBus:
         check_core_subject(subject)
         handler = next((h for pattern, h in self._responders.items() if matches(pattern, subject)), None)
         if handler is None or self._closed:
-            raise NoAnswer(f"nobody answers on {subject}; see whether the process that serves it runs")
+            raise NoResponder(f"nobody answers on {subject}; see whether the process that serves it runs")
         try:
             async with asyncio.timeout(timeout):
                 return await handler(data)

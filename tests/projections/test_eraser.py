@@ -197,6 +197,27 @@ async def test_a_shadow_process_that_lets_others_go_first_is_told_who_waits(smal
     assert wanted == [request, request]
 
 
+async def test_a_shadow_process_that_is_there_and_says_nothing_holds_an_erasure_up(
+    small: SmallSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.eraser.SHADOW_ANSWER_S", 0.1)
+    woken = asyncio.Event()
+
+    async def shadow(data: bytes) -> bytes:
+        await woken.wait()
+        return orjson.dumps({"seq": None})
+
+    async with small.own(*EVERY_PROJECTION), small.replaying():
+        await small.bus.respond(subject_of("shadow"), shadow)
+        waits = told(small, "waiting: no answer on tipstream.ctl.shadow", "shadow")
+        async with erasing(small):
+            async with asyncio.timeout(30):
+                await waits
+            assert await read(small, RECEIPTS) == []
+            woken.set()
+    assert await theirs(small) == []
+
+
 async def test_a_request_that_is_published_again_takes_only_itself(small: SmallSystem) -> None:
     async with small.own(*EVERY_PROJECTION), small.replaying():
         request: Recorded | None = None

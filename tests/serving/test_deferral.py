@@ -60,6 +60,13 @@ def test_without_a_longest_time_nothing_waits() -> None:
     assert stream.store(per_s=1000, seconds=60) == stream.last
 
 
+def test_who_begins_waits_until_it_knows() -> None:
+    stream = Stream()
+    stream.last = 1000
+    assert stream.deferral.look(stream.last, 0) == 0
+    assert stream.store(per_s=0, seconds=0.25) == stream.last
+
+
 def test_two_events_at_one_moment_are_no_load() -> None:
     stream = Stream()
     stream.store(per_s=0, seconds=10)

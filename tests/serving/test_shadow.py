@@ -3,20 +3,21 @@ worker."""
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
 
-from contracts.envelope import Entry, Message
+from contracts.envelope import Entry, Message, Recorded
 from contracts.events.admin import (
     ModelShadowed,
     ModelWithdrawn,
     PolicyDisabled,
     PolicyShadowed,
+    UserErased,
     UserErasureRequested,
 )
 from contracts.events.person import ShadowScored
@@ -189,6 +190,69 @@ async def test_shadows_come_later_while_the_stream_is_busy(scorer: Running, publ
             assert said["lag_events"] > 20
         found = await until_shadowed(scorer.bus, 21)
     assert Counter(one.decision_id for one in found) == Counter(["before", *(f"d{number}" for number in range(20))])
+
+
+async def test_what_was_missed_comes_later_too(scorer: Running, publisher: EventPublisher) -> None:
+    await shadow(publisher, "greedy")
+    for number in range(5):
+        await scorer.score(decision_id=f"d{number}")
+    async with busy(scorer.bus), shadowing(scorer.bus) as worker:
+
+        async def deferred() -> bool:
+            return bool((await status(worker))["deferred"])
+
+        await until(deferred)
+        said = await status(worker)
+        assert (said["seq"], said["scored"]) == (0, 0)
+    async with shadowing(scorer.bus):
+        assert len(await until_shadowed(scorer.bus, 5)) == 5
+
+
+class Frozen:
+    """A bus whose reader stands still with what it has read, as a process that is stopped."""
+
+    def __init__(self, bus: JetStreamBus) -> None:
+        self._bus = bus
+        self.holds, self.thawed = asyncio.Event(), asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bus, name)
+
+    async def read(
+        self, after: int, *, upto: int | None = None, subjects: Sequence[str] = ()
+    ) -> AsyncIterator[list[Recorded]]:
+        async for batch in self._bus.read(after, upto=upto, subjects=subjects):
+            if any(recorded.subject == "tips.scored.ann" for recorded in batch):
+                self.holds.set()
+                await self.thawed.wait()
+            yield batch
+
+
+@pytest.mark.parametrize("done", [False, True])
+async def test_whoever_was_erased_while_it_stood_still_does_not_come_back(
+    scorer: Running, publisher: EventPublisher, done: bool
+) -> None:
+    await shadow(publisher, "greedy")
+    bus = Frozen(scorer.bus)
+    async with shadowing(cast(JetStreamBus, bus)) as worker:
+        await scorer.score("ann", decision_id="anns")
+        seq = (await scorer.bus.info()).last_seq
+        await scorer.score("bob", decision_id="bobs")
+        await bus.holds.wait()
+        request = UserErasureRequested(user_id="ann", reason="asked")
+        _, ack = await publisher.publish_signed(request, actor="ada")
+        if done:
+            await publisher.publish_signed(UserErased(erasure_id="x", ranges=[[seq, seq]]), actor="ada")
+            await scorer.bus.delete(seq)
+            await scorer.bus.delete(ack.seq)
+        last = (await scorer.bus.info()).last_seq
+        bus.thawed.set()
+
+        async def there() -> bool:
+            return bool((await status(worker))["seq"] >= last)
+
+        await until(there)
+        assert [one.decision_id for one in await until_shadowed(scorer.bus, 1)] == ["bobs"]
 
 
 async def test_who_waits_for_an_event_need_not_wait_for_a_quiet_stream(
