@@ -18,7 +18,8 @@ moment times what is known of the tip, a float64 from -1 to 1.
 
 A signal counts on a scale from -1 to 1 on which its default is 0: clipped to its bounds, less the default, over the
 larger distance from the default to a bound. The default stands in for a signal that is absent, older than its max age,
-or whose source's token has expired; the decision then lists the features that read it as `missing`.
+or that came with a token which has expired: each value has the expiry it came with, so a source that was renewed sends
+its values again. The decision then lists the features that read it as `missing`, and the source in `stale_sources`.
 
 How training sees the values as they were served:
 [ADR 19](adr/0019-offline-features-follow-the-order-of-the-stream.md).

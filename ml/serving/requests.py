@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 from starlette.requests import Request
 
+from contracts.events.base import MAX_INTEGER
 from contracts.events.person import MAX_CANDIDATES, InlineCandidate
 from contracts.subjects import MAX_ID_CHARS
 from services.paths import id_of
@@ -15,7 +16,7 @@ from services.problems import Problem
 MAX_BODY_BYTES = 256 * 1024
 
 IdText = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARS)]
-Sequence = Annotated[int, Meta(ge=0)]
+Sequence = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 
 
 class DescribedTip(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

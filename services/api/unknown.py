@@ -9,7 +9,7 @@ from starlette.responses import Response
 from services.paths import THE_REST
 
 FOLDERS = ("/v1", "/api")
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 
 
 def refuse_unknown(app: FastAPI) -> None:

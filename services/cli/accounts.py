@@ -8,8 +8,10 @@ import typer
 from rich.console import Console
 
 from contracts.errors import TipstreamError
+from contracts.subjects import MAX_ID_CHARS
 from contracts.times import SECOND_US, format_time
 from services.accounts.accounts import Accounts
+from services.accounts.errors import AccountError
 from services.accounts.roles import PERMISSIONS, ROLES, Permission, Role
 from services.accounts.tickets import Tickets
 from services.accounts.visitors import LONGEST_DAYS as LONGEST_LINK_DAYS
@@ -118,6 +120,8 @@ def link(
     days: Annotated[int, typer.Option(help="How long it lasts.", min=1, max=LONGEST_LINK_DAYS)] = USUAL_DAYS,
 ) -> None:
     """Print the link with which a person gets their tips; whoever has it is that person there."""
+    if not 1 <= len(user) <= MAX_ID_CHARS:
+        raise AccountError("user", f"the id of a person has 1 to {MAX_ID_CHARS} characters")
     settings = Settings()
     settings.make_home()
     path, until = link_path(Tickets(settings.keys_dir), user, days)

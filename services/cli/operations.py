@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from contracts.errors import TipstreamError
 from contracts.events.admin import ReplayRequested
-from contracts.times import parse_time
+from contracts.times import EARLIEST_US, format_time, parse_time
 from projections.replay import EVERY_PROJECTION, Plan, last_seq_of, plan_replay, progress_subject
 from projections.statement import ask_sql
 from services.bootstrap import load_signer
@@ -103,17 +103,23 @@ def _projections(chosen: list[str] | None) -> list[Any]:
 
 
 def _explain(error: ValidationError) -> str:
-    """Which option is wrong and why; `upto_seq` and `upto_time` name the options of the same name."""
+    """Which option is wrong and why; a fault of the whole names the options itself."""
     first = error.errors()[0]
-    option = {"user_id": "--user"}.get(str(first["loc"][0]) if first["loc"] else "", "")
+    options = {"user_id": "--user", "upto_seq": "--upto-seq", "upto_time": "--upto-time"}
+    option = options.get(str(first["loc"][0]) if first["loc"] else "", "")
     return f"{option} {first['msg'].removeprefix('Value error, ')}".strip()
 
 
 def _time(text: str | None) -> int | None:
+    if text is None:
+        return None
     try:
-        return None if text is None else parse_time(text)
+        moment = parse_time(text)
     except ValueError as error:
         raise BadOption(f"--upto-time {error}") from None
+    if moment < EARLIEST_US:
+        raise BadOption(f"--upto-time {text}: no log goes back before {format_time(EARLIEST_US)}")
+    return moment
 
 
 async def _watch(bus: JetStreamBus, settings: Settings, request: ReplayRequested, actor: str) -> dict[str, Any]:

@@ -57,7 +57,12 @@ async def _until_stopped(
     bus = await JetStreamBus.connect(settings.bus_url, name="tipstream demo", timeout=CONNECT_S)
     with contextlib.suppress(asyncio.CancelledError):
         try:
-            await make_past(bus, settings, people=people, days=days, seed=seed, start_us=start_us, console=Console())
+            console = Console()
+            past = await make_past(
+                bus, settings, people=people, days=days, seed=seed, start_us=start_us, console=console
+            )
+            if past is None:
+                console.print("the stream holds a history of simulated people already; none is added")
             if not history_only:
                 await live(bus, settings, people=people, seed=seed)
         finally:

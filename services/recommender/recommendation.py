@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.events.base import Id, Part
+from contracts.events.base import Count, Id, Part
 from contracts.events.person import MAX_CANDIDATES
 
 
@@ -17,7 +17,7 @@ class RecommendationRequest(Part):
     candidates: Annotated[list[Id], Field(min_length=1, max_length=MAX_CANDIDATES)] | None = None
     n: Annotated[int, Field(ge=1, le=100)] = 1
     decision_id: Id | None = Field(default=None, description="the same id gives the same answer")
-    min_seq: Annotated[int, Field(ge=0)] | None = Field(
+    min_seq: Count | None = Field(
         default=None, description="the seq of one's own event: the answer knows everything up to it"
     )
 

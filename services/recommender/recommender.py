@@ -85,7 +85,7 @@ class Recommender:
         deadline = monotonic() + CATCH_UP_S
         while (at := await asyncio.to_thread(self._read_side.seq)) < seq:
             if monotonic() > deadline:
-                raise NotReady(f"the read model stands at {at}, min_seq asks for {seq}")
+                raise NotReady(f"the read model stands at {at}, min_seq asks for {seq}", "min_seq")
             await asyncio.sleep(LOOK_AGAIN_S)
 
 

@@ -27,7 +27,7 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/v1/feedback/", "/v1", "/api/nothing", "/api/admin/nothing/at/all"])
 async def test_what_is_not_there_is_said_in_a_problem_document(door_with_pages: Door, path: str) -> None:
-    for method in ("GET", "POST", "DELETE"):
+    for method in ("GET", "POST", "DELETE", "TRACE"):
         assert problem(await door_with_pages.admin.request(method, path)) == (404, "Not Found")
 
 
@@ -35,6 +35,7 @@ async def test_a_wrong_method_is_told_with_the_right_ones(door_with_pages: Door)
     answer = await door_with_pages.caller.put("/v1/feedback", json={})
     assert problem(answer) == (405, "Method Not Allowed")
     assert answer.headers["allow"] == "POST"
+    assert problem(await door_with_pages.caller.request("TRACE", "/v1/feedback")) == (405, "Method Not Allowed")
     answer = await door_with_pages.admin.delete("/api/admin/policies")
     assert problem(answer) == (405, "Method Not Allowed")
     assert answer.headers["allow"] == "GET, POST"

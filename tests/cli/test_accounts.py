@@ -1,5 +1,7 @@
 """`tipstream account` and `tipstream key`: they work on HOME, and what they make opens what it should."""
 
+import pytest
+
 from services.accounts.accounts import Accounts
 from tests.cli.conftest import Cli
 from tests.cli.test_events import refused
@@ -54,3 +56,8 @@ def test_what_cannot_be_is_told_in_words(cli: Cli) -> None:
     assert "there is no account eve" in refused(cli("account", "role", "eve", "ops"))
     assert "scope 'all' is none of" in refused(cli("key", "make", "eve", "x", "--scope", "all"))
     assert "there is no account eve" in refused(cli("key", "make", "eve", "x"))
+
+
+@pytest.mark.parametrize("user", ["", "x" * 513])
+def test_a_link_for_nobody_is_refused(cli: Cli, user: str) -> None:
+    assert "the id of a person has 1 to 512 characters" in refused(cli("link", user))

@@ -28,6 +28,8 @@ def query(cli: Cli, worker: Callable[[str], None]) -> None:
         (["replay", "--projection", "postgres"], "--projection 'postgres' is none of sqlite, analytics, query, scorer"),
         (["replay", "--upto-time", "yesterday"], "--upto-time must be an RFC 3339 timestamp"),
         (["replay", "--upto-time", "2026-01-01T00:00:00"], "--upto-time needs a UTC offset"),
+        (["replay", "--upto-time", "1990-01-01T00:00:00Z"], "--upto-time 1990-01-01T00:00:00Z: no log goes back"),
+        (["replay", "--upto-seq", "9" * 22], "--upto-seq"),
         (["replay", "--upto-seq", "5", "--upto-time", "2026-01-01T00:00:00Z"], "upto_seq or upto_time, not both"),
         (["replay", "--user", ""], "--user"),
         (["replay", "--back", "--user", "ann"], "--back only takes --projection"),

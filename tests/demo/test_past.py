@@ -14,10 +14,11 @@ from services.catalog.builtin import builtin_tips
 from services.demo.history import History, Plan
 from services.demo.past import StreamChanged, has_past, publish_past
 from services.demo.present import Present
-from services.demo.run import make_past
+from services.demo.run import make_past, run_demo
 from services.publishing import EventPublisher
 from services.settings import Settings
 from tests.demo.conftest import START_US
+from tests.servers import NatsServer
 
 PLAN = Plan(seed=7, people=12, start_us=START_US, days=7)
 
@@ -84,3 +85,11 @@ async def test_a_history_that_is_there_in_part_is_refused(begin: Begin, memory_b
     history.present = await Present.of(memory_bus, history.present.decoder)
     with pytest.raises(StreamChanged, match="a part of this very history"):
         await publish_past(memory_bus, history)
+
+
+def test_a_history_that_is_there_is_told(nats_server: NatsServer, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(home=nats_server.home, nats_url=nats_server.url)
+    for _ in range(2):
+        assert "already" not in capsys.readouterr().out
+        run_demo(settings, people=2, days=1, seed=7, history_only=True, start_us=START_US)
+    assert "holds a history of simulated people already; none is added" in capsys.readouterr().out

@@ -58,6 +58,7 @@ def problem_of(answer: httpx.Response, status: int) -> dict[str, Any]:
         ({"decision_id": "d" * 513}, "decision_id"),
         ({"min_seq": -1}, "min_seq"),
         ({"min_seq": 1.5}, "min_seq"),
+        ({"min_seq": 2**63}, "min_seq"),
         ({"min_seq": "1"}, "min_seq"),
         ({"contxt": {}}, "contxt"),
     ],
