@@ -2,7 +2,7 @@
 beside a scorer with neither; the ack awaited, reactions folded, the shadow process at work. Shadows are as many
 events again, so FSYNC always and interval are measured: what a disk adds shows in the difference.
 
-Two turns of each: as it is by default, where the shadows of a busy moment come after it, and with
+With shadows twice: as it is by default, where those of a busy moment come after it, and with
 TIPSTREAM_SHADOW_DEFER_S=0, as under a load that has lasted for longer than that. Nothing is measured before all shadows
 of what went before are scored.
 """
@@ -78,19 +78,10 @@ async def _latencies(fsync: Fsync, targets: list[Target], bodies: list[str], opt
         f"POST /score, FSYNC={fsync}, {CANDIDATES} candidates, {RATE:g} calls/s, {FEEDBACK_A_SECOND} reactions/s "
         f"folded: ms; the ratios are medians of {pairs} pairs with their 95 % intervals, from undisturbed calls",
         (
-            "scorer",
-            "p50",
-            "p99",
-            "disturbed",
-            "calm p50",
-            "calm p99",
-            "x p50",
-            "x p99",
-            "failed",
-            "shadows",
+            "scorer", "p50", "p99", "disturbed", "calm p50", "calm p99", "x p50", "x p99", "failed", "shadows",
             "meanwhile",
         ),
-    )
+    )  # fmt: skip
     outcomes: dict[str, list[Outcome]] = {target.name: [] for target in targets}
     shadows = {name: np.zeros(2, np.int64) for name in outcomes}
     for pair in range(-1, pairs):

@@ -66,11 +66,11 @@ class Log(Protocol):
 class ShadowWorker:
     """Scores along while there is a policy or a prior in shadow; `scored` counts what it has published."""
 
-    def __init__(self, bus: Log, decoder: Decoder, defer_s: float) -> None:
+    def __init__(self, bus: Log, decoder: Decoder, deferral: Deferral) -> None:
         self._bus, self._decoder = bus, decoder
         self._seq: int | None = None
         self._wanted = 0
-        self._deferral = Deferral(defer_s, monotonic)
+        self._deferral = deferral
         self._failures: dict[str, str] = {}
         self.scored = 0
 
@@ -221,7 +221,7 @@ async def serve(bus: Bus, settings: Settings) -> None:
     """Score along on this bus, and say how far, until cancelled."""
     decoder = await ensure_stream(bus, settings)
     publisher = EventPublisher(bus, load_signer(settings), source=SOURCE)
-    worker = ShadowWorker(bus, decoder, settings.shadow_defer_s)
+    worker = ShadowWorker(bus, decoder, Deferral(settings.shadow_defer_s, monotonic))
     await bus.respond(subject_of(PROCESS), worker.answer)
     limits = Limits(settings.guard_reward, settings.guard_negative, settings.guard_errors)
     async with http_client(settings.scorer_base) as scorer:

@@ -6,11 +6,12 @@ from importlib import import_module
 
 def main() -> None:
     """Import the commands and run what was asked for. Nothing has begun meanwhile: Ctrl-C just ends it."""
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is signal.default_int_handler:
+    heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if heeded:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     app = import_module("services.cli.app")
-    signal.signal(signal.SIGINT, handler)
+    if heeded:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     app.main()
 
 

@@ -214,6 +214,7 @@ async def test_a_connection_that_breaks_is_tried_once_more_under_the_same_decisi
 async def test_a_sequence_that_never_comes_is_a_503_and_not_a_stale_answer(folding: Projector, door: Door) -> None:
     answer = await door.caller.post("/v1/recommendations", json={"user_id": "ada", "min_seq": 10**9})
     assert answer.status_code == 503
+    assert "min_seq" in answer.json()["detail"]
     assert answer.json()["field"] == "min_seq"
 
 
