@@ -48,10 +48,16 @@ def pytest_sessionfinish() -> None:
 
 
 @pytest.fixture
-def nats_server(tmp_path: Path) -> Iterator[NatsServer]:
-    """A server of the test's own with an empty store under `tmp_path/home`."""
+def home(tmp_path: Path) -> Path:
+    """A HOME of the test's own, with nothing in it."""
     home = tmp_path / "home"
-    home.mkdir(exist_ok=True)
+    home.mkdir()
+    return home
+
+
+@pytest.fixture
+def nats_server(home: Path) -> Iterator[NatsServer]:
+    """A server of the test's own, its store in that HOME."""
     server = NatsServer(home)
     server.start()
     yield server

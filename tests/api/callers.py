@@ -1,7 +1,8 @@
-"""The API in this process on a real NATS server, and clients with and without keys."""
+"""The API in this process on a real NATS server, alone or with all parts, and clients with and without keys."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,13 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from ml.serving.app import create_app as create_scorer
+from ml.serving.shadow import serve as score_along
+from projections.control import subject_of
+from projections.rebuild import Replayer
+from projections.worker import serve
 from services.api.app import create_app
+from services.bootstrap import ensure_stream
 from services.bus.jetstream import JetStreamBus
 from services.settings import Settings
 from tests.servers import NatsServer, free_port
@@ -98,3 +105,36 @@ async def open_door(
 
         async with client(API_KEY) as caller, client(PASSWORD) as admin, client(None) as stranger:
             yield Door(app, caller, admin, stranger)
+
+
+@asynccontextmanager
+async def run_system(settings: Settings, bus: JetStreamBus) -> AsyncIterator[System]:
+    """Run the API with its scorer and all three read models, each on a bus of its own, once all are up."""
+    # As `tipstream up` does: parts that all find an empty stream would all begin it.
+    settings.make_home()
+    await ensure_stream(bus, settings)
+    stop = asyncio.Event()
+    names = ("sqlite", "analytics", "query", "shadow", "replayer")
+    buses = [await JetStreamBus.connect(settings.bus_url, name=name) for name in names]
+    serving = [
+        asyncio.create_task(serve(own, settings, name, stop), name=name)
+        for own, name in zip(buses[:3], names[:3], strict=True)
+    ]
+    shadowing = asyncio.create_task(score_along(buses[3], settings), name="shadow")
+    # It is only asked how it is: tests that want replays or erasures carried out run one of their own.
+    await buses[4].respond(subject_of("replayer"), Replayer(buses[4], settings).answer)
+    scorer = create_scorer(settings)
+    async with (
+        scorer.router.lifespan_context(scorer),
+        open_door(settings, scorer=httpx.ASGITransport(scorer)) as door,
+    ):
+        system = System(door, bus)
+        await system.healthy()
+        yield system
+    stop.set()
+    shadowing.cancel()
+    await asyncio.gather(*serving)
+    with suppress(asyncio.CancelledError):
+        await shadowing
+    for own in buses:
+        await own.close()

@@ -2,24 +2,19 @@
 other process's part running in this one (`system`)."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from pathlib import Path
 
-import httpx
 import pytest
 
-from ml.serving.app import create_app as create_scorer
-from ml.serving.shadow import serve as score_along
-from projections.control import subject_of
 from projections.projector import Projector
-from projections.rebuild import Replayer
 from projections.sinks.versions import Versions
-from projections.worker import serve
 from services.api import condition
-from services.bootstrap import ensure_stream
 from services.bus.jetstream import JetStreamBus
 from services.settings import Settings
-from tests.api.callers import Door, System, open_door, settings_for
+from tests.api.callers import Door, System, open_door, run_system, settings_for
 from tests.servers import MlflowServer, NatsServer
 from tests.waiting import until
 
@@ -33,6 +28,37 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
         yield server
     finally:
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A HOME with a stream's first events, folded by every part: what takes each `system` the longest."""
+    home = tmp_path_factory.mktemp("begun") / "home"
+    home.mkdir()
+    server = NatsServer(home)
+    server.start()
+    try:
+        asyncio.run(_begin(server))
+    finally:
+        server.stop()
+    return home
+
+
+async def _begin(server: NatsServer) -> None:
+    bus = await JetStreamBus.connect(server.url, name="begin")
+    async with run_system(settings_for(server.home, server), bus) as system:
+        await system.folded()
+    await bus.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A HOME of the test's own: begun, if all parts are to run on it."""
+    home = tmp_path / "home"
+    if "system" in request.fixturenames:
+        return Path(shutil.copytree(request.getfixturevalue("begun"), home))
+    home.mkdir()
+    return home
 
 
 @pytest.fixture
@@ -70,34 +96,8 @@ async def folding(settings: Settings, bus: JetStreamBus, door: Door) -> AsyncIte
 
 @pytest.fixture
 async def system(settings: Settings, bus: JetStreamBus, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[System]:
-    """The API with its scorer and all three read models, each on a bus of its own."""
+    """The API with its scorer and all three read models, on a copy of what `begun` left."""
     # Tests wait on health often, and a look of a quarter of a second ago says nothing of what they did since.
     monkeypatch.setattr(condition, "KEEP_S", 0.01)
-    # As `tipstream up` does: parts that all find an empty stream would all begin it.
-    settings.make_home()
-    await ensure_stream(bus, settings)
-    stop = asyncio.Event()
-    names = ("sqlite", "analytics", "query", "shadow", "replayer")
-    buses = [await JetStreamBus.connect(settings.bus_url, name=name) for name in names]
-    serving = [
-        asyncio.create_task(serve(own, settings, name, stop), name=name)
-        for own, name in zip(buses[:3], names[:3], strict=True)
-    ]
-    shadowing = asyncio.create_task(score_along(buses[3], settings), name="shadow")
-    # It is only asked how it is: tests that want replays or erasures carried out run one of their own.
-    await buses[4].respond(subject_of("replayer"), Replayer(buses[4], settings).answer)
-    scorer = create_scorer(settings)
-    async with (
-        scorer.router.lifespan_context(scorer),
-        open_door(settings, scorer=httpx.ASGITransport(scorer)) as door,
-    ):
-        system = System(door, bus)
-        await system.healthy()
+    async with run_system(settings, bus) as system:
         yield system
-    stop.set()
-    shadowing.cancel()
-    await asyncio.gather(*serving)
-    with suppress(asyncio.CancelledError):
-        await shadowing
-    for own in buses:
-        await own.close()
