@@ -20,28 +20,13 @@ from projections.checkpoint import Checkpoint
 from projections.damage import StoreDamaged, damaged, noted, set_aside
 from projections.folds.changes import Row, TableBatch
 from projections.folds.projection import FOLD_VERSION
-from projections.folds.tables import Kind, Table, tables_of
+from projections.folds.tables import Table, tables_of
 from projections.projector import SinkBusy
 from projections.reports.report import Report
 from projections.sinks.digests import Digests, digests_of
-from projections.sinks.duckdb_comments import COLUMNS, TABLES
-from projections.sinks.duckdb_views import VIEW_BY_NAME, VIEWS
+from projections.sinks.duckdb_schema import TYPES, create_tables, describe, described
+from projections.sinks.duckdb_views import VIEW_BY_NAME
 
-TYPES: dict[Kind, tuple[str, Any]] = {
-    "text": ("VARCHAR", pa.string()),
-    "integer": ("BIGINT", pa.int64()),
-    "float": ("DOUBLE", pa.float64()),
-    "boolean": ("BOOLEAN", pa.bool_()),
-    "time": ("TIMESTAMP", pa.timestamp("us")),
-    "json": ("VARCHAR", pa.string()),
-    "floats": ("DOUBLE[]", pa.list_(pa.float64())),
-    "texts": ("VARCHAR[]", pa.list_(pa.string())),
-    "bytes": ("BLOB", pa.binary()),
-}
-CHECKPOINTS = (
-    "CREATE TABLE checkpoints (stream VARCHAR, created VARCHAR, seq BIGINT, recorded_ns BIGINT, message_id VARCHAR, "
-    "fold_version INTEGER, feature_set VARCHAR)"
-)
 ROWS_AT_ONCE = 5_000
 CORRUPT = "Corrupt database file"
 
@@ -188,9 +173,13 @@ class DuckdbSink:
             self._writer = self.cursor()
             if not self._writer.execute("SELECT 1 FROM duckdb_tables() LIMIT 1").fetchone():
                 self._create()
-            elif (held := _checkpoint(self._writer)) is not None and held.fold_version == FOLD_VERSION:
+            elif (
+                (held := _checkpoint(self._writer)) is not None
+                and held.fold_version == FOLD_VERSION
+                and not described(self._writer)
+            ):
                 with self._transaction():
-                    _create_views(self._writer)
+                    describe(self._writer)
         except BaseException:
             self.connection.close()
             raise
@@ -235,11 +224,8 @@ class DuckdbSink:
 
     def _create(self) -> None:
         with self._transaction():
-            self._writer.execute(CHECKPOINTS)
-            for table in tables_of("duckdb"):
-                columns = ", ".join(f'"{name}" {TYPES[kind][0]}' for name, kind in table.columns)
-                self._writer.execute(f"CREATE TABLE {table.name} ({columns})")
-            _create_views(self._writer)
+            create_tables(self._writer)
+            describe(self._writer)
         self._new = True
 
     def _stored_seq(self) -> int:
@@ -285,23 +271,6 @@ class DuckdbSink:
             yield "batch_rows"
         finally:
             self._writer.unregister("batch_rows")
-
-
-def _create_views(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Make the views, and say of tables and columns what they mean."""
-    cursor.execute(";".join(f"CREATE OR REPLACE VIEW {view.name} AS {view.sql}" for view in VIEWS))
-    comments = [f"VIEW {view.name} IS {_quoted(view.comment)}" for view in VIEWS]
-    comments += [f"TABLE {table} IS {_quoted(comment)}" for table, comment in TABLES.items()]
-    columns = "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"
-    for relation, column in cursor.execute(columns).fetchall():
-        if comment := COLUMNS.get(f"{relation}.{column}") or COLUMNS.get(column, ""):
-            comments.append(f'COLUMN "{relation}"."{column}" IS {_quoted(comment)}')
-    # In one go: two hundred statements of their own take twice as long.
-    cursor.execute(";".join(f"COMMENT ON {comment}" for comment in comments))
-
-
-def _quoted(text: str) -> str:
-    return "'{}'".format(text.replace("'", "''"))
 
 
 def _checkpoint(cursor: duckdb.DuckDBPyConnection) -> Checkpoint | None:

@@ -53,7 +53,7 @@ def asks_for_replays(user: str) -> Act:
     )
 
 
-ALONE = by_themselves() | pauses | months
+ALONE = by_themselves | pauses | months
 OTHERS = admin | skips | malformed | copies | st.sampled_from(USERS).map(asks_for_replays)
 LIVES = st.lists(ALONE | ALONE | OTHERS, max_size=12)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from contracts.events.admin import Arm, ExperimentStarted, ExperimentStopped
 from contracts.times import DAY_US, parse_time
 from ml.experiments.assignment import arm_of
+from projections.sinks import duckdb_schema
 from projections.sinks.duckdb import DuckdbSink, UnknownView
-from projections.sinks.duckdb_views import VIEWS
+from projections.sinks.duckdb_views import CANDIDATES, VIEWS
 from tests.folds.log import Log
 from tests.projections.days import two_days
 from tests.projections.listed import folded, stream_of
@@ -234,6 +236,27 @@ async def test_every_view_answers_on_an_empty_log_and_says_what_it_is(shown: Sho
         assert await shown.rows(view.name) == []
     comments = shown.sink.cursor().execute("SELECT view_name, comment FROM duckdb_views() WHERE NOT internal")
     assert {view.name: view.comment for view in VIEWS} == dict(comments.fetchall())
+
+
+async def test_views_and_comments_of_another_release_give_way_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rows.duckdb"
+    with monkeypatch.context() as release:
+        release.setattr(duckdb_schema, "VIEWS", (replace(CANDIDATES, sql="SELECT 1 AS seq"),))
+        release.setattr(duckdb_schema, "COLUMNS", {"title": "another meaning"})
+        sink = DuckdbSink(path)
+        await folded(stream_of(Log()), sink)
+        theirs = sink.relations()
+        sink.close()
+    new = DuckdbSink(tmp_path / "new.duckdb")
+    ours = new.relations()
+    new.close()
+    assert theirs != ours
+    for _ in range(2):
+        sink = DuckdbSink(path)
+        assert sink.relations() == ours
+        sink.close()
 
 
 def test_an_unknown_view_is_refused_by_name(shown: Shown) -> None:
