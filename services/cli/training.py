@@ -38,13 +38,14 @@ def train(
     from ml.pipelines.run import check_name
     from ml.pipelines.segments import check_segment
     from ml.pipelines.watching import WATCH
-    from ml.pipelines.workshop import workshop
+    from ml.pipelines.workshop import importing, workshop
 
     check_name(name)
     check_segment(segment)
     with workshop(Settings()), _shown() as watch:
         # Only now: Prefect reads its settings while it is imported.
-        from ml.pipelines.flow import train as flow
+        with importing():
+            from ml.pipelines.flow import train as flow
 
         WATCH.set(watch)
         trained: Trained = asyncio.run(flow(name=name, seed=seed, segment=segment, young=young, upto_seq=upto_seq))
