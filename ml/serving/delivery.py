@@ -19,7 +19,11 @@ PUBLISH_S = 1.0
 """How long a caller waits for the stream's acknowledgement before the decision goes to the outbox."""
 DRAIN = 500
 SETTLE_S = 0.1
-"""How long a caller waits for the outbox to go first; without it callers could fill it faster than it drains."""
+"""How long a caller waits for the outbox to go first; without it callers could fill it faster than it drains.
+
+Its last portion is waited for until it has been under way for PUBLISH_S: callers who put one more behind it each time
+would never see it empty.
+"""
 RETRY_S = 0.1
 
 T = TypeVar("T")
@@ -69,6 +73,7 @@ class Delivery:
         self._batch: Batch | None = None
         self._delivering: set[asyncio.Future[None]] = set()
         self._filled, self._empty = asyncio.Event(), asyncio.Event()
+        self._last_until = 0.0
         (self._filled if len(outbox) else self._empty).set()
 
     @property
@@ -102,7 +107,8 @@ class Delivery:
     async def _deliver(self, decision_id: str, message: Message) -> Delivered:
         if self.connected and len(self.outbox):
             with suppress(TimeoutError):
-                async with asyncio.timeout(SETTLE_S):
+                left_s = self._last_until - asyncio.get_running_loop().time()
+                async with asyncio.timeout(max(SETTLE_S, left_s)):
                     await self._empty.wait()
         if self.bus is not None and self.bus.connected and not len(self.outbox):
             try:
@@ -125,6 +131,8 @@ class Delivery:
             self._filled.clear()
             try:
                 while waiting := await self._on_disk(lambda: self.outbox.first(DRAIN)):
+                    last = len(waiting) < DRAIN
+                    self._last_until = asyncio.get_running_loop().time() + PUBLISH_S if last else 0.0
                     await self._publish(waiting)
                 if not len(self.outbox):
                     self._empty.set()

@@ -1,7 +1,12 @@
 """The outbox under load: it empties while callers keep coming, in order and without loss."""
 
 import asyncio
+from collections.abc import Sequence
 
+import pytest
+
+from contracts.envelope import Message
+from services.bus.stream import Ack
 from tests.servers import NatsServer
 from tests.serving.scorers import Running, decisions_in
 from tests.waiting import until
@@ -9,8 +14,21 @@ from tests.waiting import until
 CALLERS = 40
 
 
-async def test_the_outbox_empties_while_callers_keep_coming(scorer: Running, nats_server: NatsServer) -> None:
+@pytest.mark.parametrize("slow_s", [0.0, 0.15])
+async def test_the_outbox_empties_while_callers_keep_coming(
+    scorer: Running, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch, slow_s: float
+) -> None:
+    """Also on a stream that takes longer for a portion than a caller waits for it."""
     await scorer.score()
+    bus = scorer.scorer.delivery.bus
+    assert bus is not None
+    publish_all = bus.publish_all
+
+    async def slowly(messages: Sequence[Message]) -> list[Ack]:
+        await asyncio.sleep(slow_s)
+        return await publish_all(messages)
+
+    monkeypatch.setattr(bus, "publish_all", slowly)
     nats_server.kill()
     await until(lambda: not scorer.scorer.delivery.connected)
     done = asyncio.Event()
