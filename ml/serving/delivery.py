@@ -73,6 +73,7 @@ class Delivery:
         self._batch: Batch | None = None
         self._delivering: set[asyncio.Future[None]] = set()
         self._filled, self._empty = asyncio.Event(), asyncio.Event()
+        # Until when, on the loop's clock, callers wait for the last portion; 0 while more follow it.
         self._last_until = 0.0
         (self._filled if len(outbox) else self._empty).set()
 

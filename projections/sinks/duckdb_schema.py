@@ -25,6 +25,8 @@ CHECKPOINTS = (
     "CREATE TABLE checkpoints (stream VARCHAR, created VARCHAR, seq BIGINT, recorded_ns BIGINT, message_id VARCHAR, "
     "fold_version INTEGER, feature_set VARCHAR)"
 )
+# A macro, since that is neither a table nor a view to those who look for what there is to read.
+_WORD = "described_by"
 
 
 def create_tables(cursor: duckdb.DuckDBPyConnection) -> None:
@@ -56,10 +58,6 @@ def described(cursor: duckdb.DuckDBPyConnection) -> bool:
         return cursor.execute(f"SELECT {_WORD}()").fetchall() == [(_digest(),)]
     except duckdb.CatalogException:
         return False
-
-
-# A macro, since that is neither a table nor a view to those who look for what there is to read.
-_WORD = "described_by"
 
 
 def _digest() -> str:

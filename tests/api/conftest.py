@@ -52,12 +52,10 @@ async def _begin(server: NatsServer) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+def home(home: Path, request: pytest.FixtureRequest) -> Path:
     """A HOME of the test's own: begun, if all parts are to run on it."""
-    home = tmp_path / "home"
     if "system" in request.fixturenames:
-        return Path(shutil.copytree(request.getfixturevalue("begun"), home))
-    home.mkdir()
+        shutil.copytree(request.getfixturevalue("begun"), home, dirs_exist_ok=True)
     return home
 
 
