@@ -28,6 +28,11 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} days"
 
 
+def latency(microseconds: float) -> str:
+    """The time a score took, in milliseconds."""
+    return f"{microseconds / 1000:,.2f} ms"
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     return "–" if share is None else f"{share * 100:.{digits}f}%"
 

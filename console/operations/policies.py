@@ -12,7 +12,7 @@ from console.components.notice import Tone, notice
 from console.components.panel import panel
 from console.components.table import Column, Table
 from console.frame import Visit
-from console.moments import amount, count, moment, percent
+from console.moments import amount, latency, moment, percent
 from console.operations.climbing import climb
 from ml.policies.params import PARAMETERS, TAKEN
 from ml.policies.registry import POLICIES
@@ -48,7 +48,7 @@ IN_SHADOW = (
     Column("agreement", "Agrees", "number", show=percent),
     Column("estimate", "Reward it would have got"),
     Column("shown_reward", "Reward shown tips got", "number"),
-    Column("p99_latency_us", "p99, µs", "number", show=count),
+    Column("p99_latency_us", "p99", "number", show=latency),
 )
 
 

@@ -14,7 +14,7 @@ from console.components.plots import daily_lines, intervals, stacked_days
 from console.components.table import Column, Row, Table, csv_button
 from console.components.window import WindowBar
 from console.frame import Visit, page
-from console.moments import amount, count, number, percent
+from console.moments import amount, count, latency, number, percent
 from console.no_decisions import why_nothing
 from console.theme import ACTION_COLOURS
 from services.api.admin.rewards import of_window, random_estimate
@@ -42,7 +42,7 @@ POLICIES = (
     Column("policy", "Policy"), IMPORTED, *COUNTS, Column("reaction_rate", "Share", "number", show=percent),
     *REWARDS, Column("young_share", "Young", "number", show=percent),
     Column("explored_share", "Explored", "number", show=percent),
-    Column("mean_latency_us", "Latency", "number", show=lambda us: f"{us / 1000:.2f} ms"),
+    Column("mean_latency_us", "Latency", "number", show=latency),
 )  # fmt: skip
 TIPS = (
     Column("title", "Tip", link=lambda row: url("/admin/recommendations", tip=row["tip_id"])),

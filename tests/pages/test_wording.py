@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from console.moments import amount, measured
+from console.operations.policies import IN_SHADOW
+from console.pages.rewards import POLICIES
 from console.pages.sql_queries import asked_by_client
 from services.api.admin.sql import Executed
 
@@ -19,6 +21,12 @@ def test_one_thing_is_not_told_in_the_plural() -> None:
 def test_thousands_are_told_in_full() -> None:
     said = [measured(value) for value in (0.12345, 7.0, 146.25, 10_740.4, -2_000.0, 3e15)]
     assert said == ["0.1235", "7", "146.2", "10,740", "-2,000", "3e+15"]
+
+
+def test_a_quantile_of_latencies_is_told_in_as_few_digits_as_their_mean() -> None:
+    (p99,) = (column for column in IN_SHADOW if column.name == "p99_latency_us")
+    (mean,) = (column for column in POLICIES if column.name == "mean_latency_us")
+    assert [column.show and column.show(21_079.059999999787) for column in (p99, mean)] == ["21.08 ms", "21.08 ms"]
 
 
 @pytest.mark.parametrize(
