@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import duckdb
 import pytest
@@ -19,7 +20,7 @@ from projections.damage import StoreDamaged
 from projections.folds.changes import Put, coalesce
 from projections.folds.tables import BY_NAME, TIPS, Store, tables_of
 from projections.projector import SinkBusy
-from projections.sinks.duckdb import AnalyticsInUse, DuckdbSink
+from projections.sinks.duckdb import FEW, AnalyticsInUse, DuckdbSink
 from projections.sinks.memory import MemorySink
 from projections.sinks.sqlite import SqliteSink, StoreInUse
 from tests.folds.log import Log
@@ -41,10 +42,10 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@given(stories(ANYTHING | months), st.integers(1, 9))
+@given(stories(ANYTHING | months), st.integers(1, 9), st.sampled_from((0, FEW)))
 @some
-def test_every_store_holds_the_rows_of_memory_whatever_the_batches(log: Log, size: int) -> None:
-    with folder() as path:
+def test_every_store_holds_the_rows_of_memory_whatever_the_batches(log: Log, size: int, few: int) -> None:
+    with folder() as path, patch("projections.sinks.duckdb.FEW", few):
         for store in STORES:
             memory, sink = MemorySink(store), open_sink(store, path)
             asyncio.run(folded(stream_of(log), memory))
@@ -91,8 +92,11 @@ def strange(log: Log) -> None:
     log.bare("tips.signal.phone.ann", b'{"values": {"steps": -0.0}, "token_expires_at": "1905-01-01T00:00:00.000001Z"}')
 
 
-@kinds
-async def test_values_at_the_edges_come_back_as_they_were(tmp_path: Path, kind: Store) -> None:
+@pytest.mark.parametrize(("kind", "few"), [("sqlite", FEW), ("duckdb", FEW), ("duckdb", 0)])
+async def test_values_at_the_edges_come_back_as_they_were(
+    tmp_path: Path, kind: Store, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.sinks.duckdb.FEW", few)
     log = Log()
     strange(log)
     memory, sink = MemorySink(kind), open_sink(kind, tmp_path)
