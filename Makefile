@@ -25,8 +25,14 @@ help: ## Show the commands
 run: .venv/run.stamp ## Start everything with simulated people; Ctrl-C ends it
 	@exec $(BIN)/tipstream up --demo
 
-test: .venv/dev.stamp ## Run all tests (PYTEST_ARGS="tests/bus -x" for some)
+test: .venv/compiled.stamp ## Run all tests (PYTEST_ARGS="tests/bus -x" for some)
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope $(PYTEST_ARGS)
+
+# What cannot be collected is shown by the tests.
+.venv/compiled.stamp: | .venv/dev.stamp
+	@$(BIN)/python -m tests.compiled
+	@$(BIN)/python -m pytest --numprocesses 0 --collect-only -qq >/dev/null 2>&1 || true
+	@touch $@
 
 lint: .venv/dev.stamp ## Check format, lint, types and import contracts
 	@echo "ruff format"; $(BIN)/ruff format --quiet --check --output-format concise . || { echo "mend with: $(BIN)/ruff format ."; exit 1; }
