@@ -1,16 +1,18 @@
 """Fixtures for every test: a real nats-server on a free port, and the bus in both its forms."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from services.bus.jetstream import JetStreamBus
 from services.bus.memory import MemoryBus
 from tests.processes import forks
-from tests.servers import NatsServer
+from tests.servers import NatsServer, nats_server_in
 from tests.waiting import ManualClock
 
 LONG = ("tests/console", "tests/pipelines", "tests/system", "tests/projections", "tests/importing", "tests/offline")
@@ -58,19 +60,44 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def nats_server(home: Path) -> Iterator[NatsServer]:
     """A server of the test's own, its store in that HOME."""
-    server = NatsServer(home)
-    server.start()
-    yield server
-    server.kill()
+    with nats_server_in(home) as server:
+        yield server
+
+
+@asynccontextmanager
+async def bus_on(server: NatsServer) -> AsyncIterator[JetStreamBus]:
+    """A bus on a server during the block, its stream declared."""
+    bus = await JetStreamBus.connect(server.url, name="test")
+    try:
+        await bus.declare()
+        yield bus
+    finally:
+        await bus.close()
 
 
 @pytest.fixture
 async def bus(nats_server: NatsServer) -> AsyncIterator[JetStreamBus]:
     """A bus on that server, its stream declared."""
-    bus = await JetStreamBus.connect(nats_server.url, name="test")
-    await bus.declare()
-    yield bus
-    await bus.close()
+    async with bus_on(nats_server) as bus:
+        yield bus
+
+
+SHARED = pytest.mark.asyncio(loop_scope="module")
+"""Marks tests on what their module shares, which lives in the loop of the module."""
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """One server for those tests of a module that do not care what the others leave on it."""
+    with nats_server_in(tmp_path_factory.mktemp("shared")) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_bus(shared_server: NatsServer) -> AsyncIterator[JetStreamBus]:
+    """A bus on the shared server."""
+    async with bus_on(shared_server) as bus:
+        yield bus
 
 
 @pytest.fixture

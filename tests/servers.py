@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -90,6 +91,17 @@ class NatsServer:
             os.kill(self._process.pid, how)
             self._process.wait()
             self._process = None
+
+
+@contextlib.contextmanager
+def nats_server_in(home: Path) -> Iterator[NatsServer]:
+    """A server that runs during the block, its store in that HOME."""
+    server = NatsServer(home)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
 
 
 class MlflowServer:

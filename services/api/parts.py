@@ -46,13 +46,14 @@ class Parts:
     turn: Turn = field(default_factory=Turn)
 
 
-def parts_of(request: Request) -> Parts:
+# Asynchronous although they await nothing, as all dependencies here: a plain function would be run in a thread.
+async def parts_of(request: Request) -> Parts:
     """A route's dependency: the parts of its app."""
     parts: Parts = request.app.state.parts
     return parts
 
 
-def trace_of(
+async def trace_of(
     traceparent: Annotated[str | None, Header(description="W3C Trace Context, kept in the event's headers")] = None,
 ) -> str | None:
     """A route's dependency: the caller's traceparent, None when it is none (the W3C asks to ignore such)."""

@@ -10,12 +10,12 @@ from services.problems import Problem
 ENCODED = "percent-encoded; any id, slashes too"
 
 
-def user_in_path(request: Request, user_id: Annotated[str, Path(description=ENCODED)]) -> str:
+async def user_in_path(request: Request, user_id: Annotated[str, Path(description=ENCODED)]) -> str:
     """A route's dependency: the person whose id stands behind `/users/`. Raises Problem."""
     return _behind(request, b"/users/", USER_ID, "user_id")
 
 
-def decision_in_path(request: Request, decision_id: Annotated[str, Path(description=ENCODED)]) -> str:
+async def decision_in_path(request: Request, decision_id: Annotated[str, Path(description=ENCODED)]) -> str:
     """A route's dependency: the decision whose id stands behind `/decisions/`. Raises Problem."""
     return _behind(request, b"/decisions/", DECISION_ID, "decision_id")
 

@@ -13,7 +13,9 @@ from fastapi import FastAPI
 from ml.serving.app import create_app as create_scorer
 from ml.serving.shadow import serve as score_along
 from projections.control import subject_of
+from projections.projector import Projector
 from projections.rebuild import Replayer
+from projections.sinks.versions import Versions
 from projections.worker import serve
 from services.api.app import create_app
 from services.bootstrap import ensure_stream
@@ -105,6 +107,33 @@ async def open_door(
 
         async with client(API_KEY) as caller, client(PASSWORD) as admin, client(None) as stranger:
             yield Door(app, caller, admin, stranger)
+
+
+@asynccontextmanager
+async def connected_door(settings: Settings) -> AsyncIterator[Door]:
+    """Run the API alone, once it has reached the stream."""
+    async with open_door(settings) as door:
+        await until(lambda: door.app.state.parts.link.connected)
+        yield door
+
+
+@asynccontextmanager
+async def run_projector(settings: Settings, bus: JetStreamBus) -> AsyncIterator[Projector]:
+    """Fold into the SQLite read model that the API reads, once all that is there is folded."""
+    settings.make_home()
+    versions = Versions(settings.home)
+    opened = versions.open("sqlite", 1)
+    versions.point("sqlite", 1)
+    projector = opened.projector(bus)
+    running = asyncio.create_task(projector.run())
+    try:
+        await projector.wait_for((await bus.info()).last_seq)
+        yield projector
+    finally:
+        await projector.stop()
+        with suppress(asyncio.CancelledError):
+            await running
+        opened.close()
 
 
 @asynccontextmanager

@@ -4,19 +4,27 @@ other process's part running in this one (`system`)."""
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from projections.projector import Projector
-from projections.sinks.versions import Versions
+from projections.sinks import versions
 from services.api import condition
 from services.bus.jetstream import JetStreamBus
 from services.settings import Settings
-from tests.api.callers import Door, System, open_door, run_system, settings_for
-from tests.servers import MlflowServer, NatsServer
-from tests.waiting import until
+from tests.api.callers import Door, System, connected_door, run_projector, run_system, settings_for
+from tests.conftest import bus_on
+from tests.servers import MlflowServer, NatsServer, nats_server_in
+
+
+@pytest.fixture(scope="module", autouse=True)
+def extensions_unchecked() -> Iterator[None]:
+    """Let DuckDB take the SQL door's extensions without their signatures, which take 0.4 s a system to check."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(versions.DUCKDB_SETTINGS, "allow_unsigned_extensions", "true")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -68,28 +76,29 @@ def settings(nats_server: NatsServer) -> Settings:
 @pytest.fixture
 async def door(settings: Settings, bus: JetStreamBus) -> AsyncIterator[Door]:
     """The API once it has reached the stream."""
-    async with open_door(settings) as door:
-        await until(lambda: door.app.state.parts.link.connected)
+    async with connected_door(settings) as door:
+        yield door
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_door(shared_server: NatsServer, shared_bus: JetStreamBus) -> AsyncIterator[Door]:
+    """One API for those tests of a module that do not care what the others ask of it."""
+    async with connected_door(settings_for(shared_server.home, shared_server)) as door:
         yield door
 
 
 @pytest.fixture
 async def folding(settings: Settings, bus: JetStreamBus, door: Door) -> AsyncIterator[Projector]:
     """The projector, folding into the SQLite read model that the API reads."""
-    settings.make_home()
-    versions = Versions(settings.home)
-    opened = versions.open("sqlite", 1)
-    versions.point("sqlite", 1)
-    projector = opened.projector(bus)
-    running = asyncio.create_task(projector.run())
-    try:
-        await projector.wait_for((await bus.info()).last_seq)
+    async with run_projector(settings, bus) as projector:
         yield projector
-    finally:
-        await projector.stop()
-        with suppress(asyncio.CancelledError):
-            await running
-        opened.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_folding(shared_bus: JetStreamBus, shared_door: Door) -> AsyncIterator[Projector]:
+    """The projector beside the shared API."""
+    async with run_projector(shared_door.app.state.parts.settings, shared_bus) as projector:
+        yield projector
 
 
 @pytest.fixture
@@ -99,3 +108,14 @@ async def system(settings: Settings, bus: JetStreamBus, monkeypatch: pytest.Monk
     monkeypatch.setattr(condition, "KEEP_S", 0.01)
     async with run_system(settings, bus) as system:
         yield system
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_system(begun: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
+    """One system for those tests of a module that do not care what the others do in it."""
+    home = tmp_path_factory.mktemp("shared") / "home"
+    shutil.copytree(begun, home)
+    with pytest.MonkeyPatch.context() as patched, nats_server_in(home) as server:
+        patched.setattr(condition, "KEEP_S", 0.01)
+        async with bus_on(server) as bus, run_system(settings_for(home, server), bus) as system:
+            yield system

@@ -11,6 +11,7 @@ from projections.projector import Projector
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
 from tests.api.callers import Door
+from tests.conftest import SHARED
 
 
 async def done(answer: httpx.Response, folding: Projector) -> dict[str, Any]:
@@ -68,6 +69,7 @@ async def test_policies_are_enabled_shadowed_promoted_and_disabled(door: Door, f
     assert (await change(policy="greedy", action="disable"))["greedy"]["standing"] == "disabled"
 
 
+@SHARED
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [
@@ -101,9 +103,9 @@ async def test_policies_are_enabled_shadowed_promoted_and_disabled(door: Door, f
     ],
 )
 async def test_a_command_that_cannot_be_carried_out_is_refused_by_the_name_of_the_field(
-    door: Door, folding: Projector, path: str, body: dict[str, Any], field: str
+    shared_door: Door, shared_folding: Projector, path: str, body: dict[str, Any], field: str
 ) -> None:
-    answer = await door.admin.post(f"/api/admin/{path}", json=body)
+    answer = await shared_door.admin.post(f"/api/admin/{path}", json=body)
     assert answer.status_code == 422, answer.text
     assert answer.json()["field"] == field
     assert answer.headers["content-type"] == "application/problem+json"
@@ -120,16 +122,17 @@ async def test_tips_are_published_changed_and_retired(door: Door, folding: Proje
     assert [row["tip_id"] for row in await rows(door, "/api/admin/tips?active=false")] == ["hum a tune"]
 
 
+@SHARED
 @pytest.mark.parametrize("user_id", ["ada", "a/b", "..", "reset", "a b?c#d", "a\nb", "🌱", "*.>"])
-async def test_a_person_is_found_under_any_id(door: Door, folding: Projector, user_id: str) -> None:
+async def test_a_person_is_found_under_any_id(shared_door: Door, shared_folding: Projector, user_id: str) -> None:
     body = {"user_id": user_id, "source": "phone", "values": {"steps": 5000, "mood": 4}}
-    await done(await door.caller.post("/v1/signals", json=body), folding)
+    await done(await shared_door.caller.post("/v1/signals", json=body), shared_folding)
     encoded = "".join(f"%{byte:02X}" for byte in user_id.encode())
-    person = (await door.admin.get(f"/api/admin/users/{encoded}")).json()
+    person = (await shared_door.admin.get(f"/api/admin/users/{encoded}")).json()
     assert (person["user"]["user_id"], person["user"]["signals"]) == (user_id, 1)
     assert {row["name"]: row["value"] for row in person["online_features"]} == {"mood": 4.0, "steps": 5000.0}
-    await done(await door.admin.post(f"/api/admin/users/{encoded}/reset"), folding)
-    assert json.loads(latest_action(door)["body"])["user_id"] == user_id
+    await done(await shared_door.admin.post(f"/api/admin/users/{encoded}/reset"), shared_folding)
+    assert json.loads(latest_action(shared_door)["body"])["user_id"] == user_id
 
 
 async def test_people_are_listed_and_searched_and_nobody_is_a_404(door: Door, folding: Projector) -> None:

@@ -13,6 +13,7 @@ from projections.projector import Projector
 from services.api.admin import grounds
 from services.bus.jetstream import JetStreamBus
 from tests.api.callers import Door, System
+from tests.conftest import SHARED
 
 OLD = "2025-11-01T08:00:00Z"
 
@@ -78,6 +79,7 @@ async def test_both_stores_tell_of_a_decision_alike(system: System) -> None:
     assert row["score"] == row["mean"] + row["bonus"] == decision["tips"][0]["score"]
 
 
+@SHARED
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -92,8 +94,8 @@ async def test_both_stores_tell_of_a_decision_alike(system: System) -> None:
         ("luck=1", "luck"),
     ],
 )
-async def test_a_filter_that_cannot_be_used_is_named(door: Door, query: str, field: str) -> None:
-    answer = await door.admin.get(f"/api/admin/decisions?{query}")
+async def test_a_filter_that_cannot_be_used_is_named(shared_door: Door, query: str, field: str) -> None:
+    answer = await shared_door.admin.get(f"/api/admin/decisions?{query}")
     assert (answer.status_code, answer.json()["field"]) == (422, field)
 
 

@@ -18,6 +18,7 @@ from services.api.sightings import Wanted
 from services.bus.jetstream import JetStreamBus
 from tests.api.callers import PASSWORD, Door, System
 from tests.bus.messages import message, messages
+from tests.conftest import SHARED
 from tests.servers import free_port
 from tests.waiting import until
 
@@ -64,6 +65,7 @@ async def test_the_tail_is_filtered_by_subject_by_person_and_by_count(door: Door
     assert await tail(door, subject="tips.feedback") == []
 
 
+@SHARED
 @pytest.mark.parametrize(
     ("params", "field"),
     [
@@ -76,15 +78,16 @@ async def test_the_tail_is_filtered_by_subject_by_person_and_by_count(door: Door
     ],
 )
 async def test_a_filter_that_cannot_be_used_is_refused_by_its_name(
-    door: Door, params: dict[str, Any], field: str
+    shared_door: Door, params: dict[str, Any], field: str
 ) -> None:
     for accept in ("application/json", "text/event-stream"):
-        answer = await door.admin.get(EVENTS, params=params, headers={"Accept": accept})
+        answer = await shared_door.admin.get(EVENTS, params=params, headers={"Accept": accept})
         assert (answer.status_code, answer.json()["field"]) == (422, field)
 
 
-async def test_the_tail_is_for_admins(door: Door) -> None:
-    for client, status in ((door.stranger, 401), (door.caller, 403)):
+@SHARED
+async def test_the_tail_is_for_admins(shared_door: Door) -> None:
+    for client, status in ((shared_door.stranger, 401), (shared_door.caller, 403)):
         for path in (EVENTS, f"{EVENTS}?follow=true", f"{EVENTS}/1"):
             assert (await client.get(path)).status_code == status
 

@@ -58,9 +58,9 @@ async def test_an_experiment_decides_for_its_people_and_is_judged_by_them(shadow
     arms = {person: arm_of(person, plan["salt"], (1, 1), 0.2) for person in people}
     assert all(answers[person]["policy"] == ("greedy" if arms[person] == 1 else "linucb") for person in people)
 
-    for person in people:
-        if arms[person] == 1:
-            await system.post("/v1/feedback", user_id=person, action="done", decision_id=f"d-{person}")
+    liked = [person for person in people if arms[person] == 1]
+    told = (system.post("/v1/feedback", user_id=who, action="done", decision_id=f"d-{who}") for who in liked)
+    await asyncio.gather(*told)
     await system.folded()
     found = await system.get("/api/admin/experiments/one/results")
     base, other = found["arms"]
@@ -98,11 +98,15 @@ async def test_arms_that_serving_does_not_keep_to_raise_the_sample_ratio_alarm(s
     # Somebody asks the scorer past the recommender, with a split of 60 to 40.
     scorer = system.door.app.state.parts.scorer
     candidates = [row["tip_id"] for row in await system.get("/api/admin/tips?active=true")][:3]
-    for number in range(800):
-        policy = ARMS[arm_of(f"p{number}", "s", (6, 4)) or 0]["policy"]
-        body = {"user_id": f"p{number}", "context": {"now": "2026-03-04T08:00:00Z"}, "candidates": candidates}
-        answer = await scorer.post("/score", json=body | {"policy": policy, "context": {}})
+
+    async def asked(person: str) -> None:
+        policy = ARMS[arm_of(person, "s", (6, 4)) or 0]["policy"]
+        body = {"user_id": person, "context": {}, "candidates": candidates, "policy": policy}
+        answer = await scorer.post("/score", json=body)
         assert answer.status_code == 200, answer.text
+
+    for first in range(0, 800, 100):
+        await asyncio.gather(*(asked(f"p{number}") for number in range(first, first + 100)))
     await system.folded()
     found = await system.get("/api/admin/experiments/one/results")
     ratio = found["sample_ratio"]

@@ -10,7 +10,9 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from services.paths import DECISION_ID, THE_REST, USER_ID
-from tests.api.callers import API_KEY, PASSWORD, Door
+from tests.api.callers import API_KEY, PASSWORD, Door, open_door, settings_for
+from tests.conftest import SHARED
+from tests.servers import NatsServer
 
 OPEN = {"/login", "/api/health", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json", "/static-offline-docs"}
 OPEN |= {"/v1", f"/v1/{THE_REST}"}  # what is not there
@@ -25,6 +27,16 @@ PLACES = {
     "{name}": "n",
     "{key_id}": "k",
 }
+
+pytestmark = SHARED
+
+
+@pytest.fixture
+def door(shared_door: Door) -> Door:
+    """One for all, and nobody is logged in."""
+    for client in (shared_door.caller, shared_door.admin, shared_door.stranger):
+        client.cookies.clear()
+    return shared_door
 
 
 def routes_of(app: FastAPI) -> Iterator[tuple[str, str]]:
@@ -107,16 +119,19 @@ async def test_login_leads_home_where_next_is_no_page_of_this_site(door: Door, t
     assert (answer.status_code, answer.headers["location"]) == (303, where)
 
 
-async def test_ten_wrong_passwords_a_minute_are_the_most_at_once_too(door: Door) -> None:
-    async def log_in(name: str, password: str) -> int:
-        return (await door.stranger.post("/login", data={"name": name, "password": password})).status_code
+async def test_ten_wrong_passwords_a_minute_are_the_most_at_once_too(shared_server: NatsServer) -> None:
+    # An API of its own: the wrong passwords stay counted.
+    async with open_door(settings_for(shared_server.home, shared_server)) as door:
 
-    for _ in range(12):
-        assert await log_in("admin", PASSWORD) == 303
-    said = await asyncio.gather(*(log_in("admin", f"guess {number}") for number in range(30)))
-    assert sorted(said) == [401] * 10 + [429] * 20
-    assert await log_in("admin", PASSWORD) == 429
-    assert await log_in("somebody", "else") == 401
+        async def log_in(name: str, password: str) -> int:
+            return (await door.stranger.post("/login", data={"name": name, "password": password})).status_code
+
+        for _ in range(12):
+            assert await log_in("admin", PASSWORD) == 303
+        said = await asyncio.gather(*(log_in("admin", f"guess {number}") for number in range(30)))
+        assert sorted(said) == [401] * 10 + [429] * 20
+        assert await log_in("admin", PASSWORD) == 429
+        assert await log_in("somebody", "else") == 401
 
 
 async def test_open_routes_need_no_key_and_an_unknown_one_is_a_problem_document(door: Door) -> None:

@@ -1,5 +1,6 @@
 """A policy that does worse than the one before is taken back by itself, signed by the system and with the reason."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -25,13 +26,15 @@ async def live(system: System, action: str, **fields: Any) -> None:
     await system.post("/v1/recommendations", user_id="nobody", min_seq=done["seq"])
 
 
-async def react(system: System, people: range, *, to: dict[str, str]) -> None:
+async def react(system: System, people: range, *, to: dict[str, str], **said: str) -> None:
     """Each of these people gets a tip and reacts by who chose it."""
-    for number in people:
-        made = await system.post("/v1/recommendations", user_id=f"person-{number}")
-        action = to[made["policy"]]
-        body = {"user_id": f"person-{number}", "action": action, "decision_id": made["decision_id"]}
-        await system.post("/v1/feedback", **body)
+
+    async def one(user_id: str) -> None:
+        made = await system.post("/v1/recommendations", user_id=user_id)
+        body = {"user_id": user_id, "action": to[made["policy"]], "decision_id": made["decision_id"]}
+        await system.post("/v1/feedback", **body, **said)
+
+    await asyncio.gather(*(one(f"person-{number}") for number in people))
 
 
 async def standing(system: System) -> dict[str, str]:
@@ -81,14 +84,10 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def test_whose_people_have_not_reacted_yet_is_not_taken_back(system: System, looks: list[str]) -> None:
-    for number in range(60):
-        made = await system.post("/v1/recommendations", user_id=f"person-{number}")
-        body = {"user_id": f"person-{number}", "action": "done", "decision_id": made["decision_id"]}
-        # They take an hour, and so will those who are shown what greedy chooses.
-        await system.post("/v1/feedback", **body, occurred_at=format_time(now_us() + HOUR_US))
+    # They take an hour, and so will those who are shown what greedy chooses.
+    await react(system, range(60), to={"linucb": "done"}, occurred_at=format_time(now_us() + HOUR_US))
     await live(system, "promote")
-    for number in range(60):
-        await system.post("/v1/recommendations", user_id=f"person-{number}")
+    await asyncio.gather(*(system.post("/v1/recommendations", user_id=f"person-{number}") for number in range(60)))
     await system.folded()
     last, looked = (await system.bus.info()).last_seq, len(looks)
     await until(lambda: len(looks) > looked + 1)

@@ -10,15 +10,17 @@ import pytest
 from services.api.control import ask
 from services.api.stream_link import StreamLink
 from tests.api.callers import API_KEY, PASSWORD, Door, System, open_door
+from tests.conftest import SHARED
 from tests.servers import NatsServer
 from tests.waiting import until
 
 PARTS = {"api", "stream", "scorer", "projector", "analytics", "query", "replayer", "shadow", "outbox"}
 
 
-async def test_with_everything_up_it_is_200_and_names_each_part_with_its_lag(system: System) -> None:
-    target = await system.folded()
-    answer = await system.door.stranger.get("/api/health")
+@SHARED
+async def test_with_everything_up_it_is_200_and_names_each_part_with_its_lag(shared_system: System) -> None:
+    target = await shared_system.folded()
+    answer = await shared_system.door.stranger.get("/api/health")
     health = answer.json()
     assert (answer.status_code, health["status"], set(health["components"])) == (200, "ok", PARTS)
     for name, part in health["components"].items():
@@ -28,26 +30,28 @@ async def test_with_everything_up_it_is_200_and_names_each_part_with_its_lag(sys
             assert part["lag_seconds"] == 0
 
 
-async def test_details_need_a_key_and_secrets_are_never_among_them(system: System) -> None:
+@SHARED
+async def test_details_need_a_key_and_secrets_are_never_among_them(shared_system: System) -> None:
     for client, detailed in (
-        (system.door.stranger, False),
-        (system.door.caller, True),
-        (system.door.admin, True),
+        (shared_system.door.stranger, False),
+        (shared_system.door.caller, True),
+        (shared_system.door.admin, True),
     ):
         answer = await client.get("/api/health")
         assert all(("details" in part) == detailed for part in answer.json()["components"].values())
         assert API_KEY not in answer.text
         assert PASSWORD not in answer.text
-    wrong = await system.door.stranger.get("/api/health", headers={"Authorization": "Bearer nope"})
+    wrong = await shared_system.door.stranger.get("/api/health", headers={"Authorization": "Bearer nope"})
     assert all("details" not in part for part in wrong.json()["components"].values())
-    details: dict[str, Any] = (await system.get("/api/admin/health"))["components"]
+    details: dict[str, Any] = (await shared_system.get("/api/admin/health"))["components"]
     assert details["api"]["details"]["disk"]["free_bytes"] > 0
     assert details["projector"]["details"]["checkpoint"]["seq"] > 0
     assert details["stream"]["details"]["first_seq"] == 1
 
 
-async def test_admins_see_what_is_wrong_the_last_minutes_disk_and_releases(system: System) -> None:
-    health = await system.get("/api/admin/health")
+@SHARED
+async def test_admins_see_what_is_wrong_the_last_minutes_disk_and_releases(shared_system: System) -> None:
+    health = await shared_system.get("/api/admin/health")
     assert health["findings"] == []
     details = {name: part["details"] for name, part in health["components"].items()}
     for name in ("stream", "projector", "analytics", "query"):
@@ -56,7 +60,7 @@ async def test_admins_see_what_is_wrong_the_last_minutes_disk_and_releases(syste
     assert {"python", "duckdb", "nicegui"} <= set(details["api"]["versions"])
 
     async def kept() -> bool:
-        moments = (await system.get("/api/admin/health"))["history"]
+        moments = (await shared_system.get("/api/admin/health"))["history"]
         return len(moments) > 1 and moments[-1]["parts"]["projector"]["state"] == "up"
 
     await until(kept)

@@ -1,4 +1,4 @@
-"""Signals and feedback over HTTP: what is refused and how it is said, and that nothing counts twice or gets lost."""
+"""Signals and feedback over HTTP: what is refused and how it is said, and that nothing counts twice."""
 
 import asyncio
 import json
@@ -12,11 +12,25 @@ from contracts.envelope import Entry, Message
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
 from tests.api.callers import Door
-from tests.servers import NatsServer
+from tests.conftest import SHARED
 
 FEEDBACK: dict[str, Any] = {"user_id": "ada", "action": "helpful"}
 SIGNAL: dict[str, Any] = {"user_id": "ada", "source": "phone", "values": {"steps": 5000}}
 JSON = {"Content-Type": "application/json"}
+
+pytestmark = SHARED
+
+
+@pytest.fixture(scope="module")
+def door(shared_door: Door) -> Door:
+    """One for all: what is refused leaves nothing behind, and what is accepted has an id of its own."""
+    return shared_door
+
+
+@pytest.fixture(scope="module")
+def bus(shared_bus: JetStreamBus) -> JetStreamBus:
+    """A bus on its stream."""
+    return shared_bus
 
 
 async def refused(door: Door, path: str, body: Any, status: int = 422) -> dict[str, Any]:
@@ -207,36 +221,3 @@ async def test_a_traceparent_travels_with_the_event_and_a_broken_one_is_left_out
         recorded = await bus.get(answer.json()["seq"])
         assert recorded is not None
         assert recorded.headers.get(headers.TRACEPARENT) == kept
-
-
-async def test_while_the_bus_is_away_nothing_is_accepted_and_a_retry_counts_once(
-    door: Door, bus: JetStreamBus, nats_server: NatsServer
-) -> None:
-    before = (await bus.info()).last_seq
-    nats_server.kill()
-    answer = await door.caller.post("/v1/feedback", json=FEEDBACK)
-    assert answer.status_code == 503
-    assert int(answer.headers["retry-after"]) > 0
-    event_id = answer.json()["event_id"]
-    nats_server.start()
-    again = [await door.caller.post("/v1/feedback", json=FEEDBACK | {"event_id": event_id}) for _ in range(2)]
-    while {one.status_code for one in again} != {202}:
-        again = [await door.caller.post("/v1/feedback", json=FEEDBACK | {"event_id": event_id}) for _ in range(2)]
-    assert {one.json()["seq"] for one in again} == {before + 1}
-    assert (await bus.info()).last_seq == before + 1
-
-
-async def test_what_a_sealed_stream_will_not_take_is_answered_with_the_servers_words(
-    door: Door, bus: JetStreamBus
-) -> None:
-    config = (await bus._link.api("STREAM.INFO.TIPS"))["config"]
-    await bus._link.api("STREAM.UPDATE.TIPS", {**config, "sealed": True})
-    for client, path, body in (
-        (door.caller, "/v1/feedback", FEEDBACK),
-        (door.caller, "/v1/signals", SIGNAL),
-        (door.admin, "/api/admin/users/ada/reset", {}),
-    ):
-        answer = await client.post(path, json=body)
-        assert answer.status_code == 503, answer.text
-        assert "sealed" in answer.json()["detail"]
-        assert int(answer.headers["retry-after"]) > 0

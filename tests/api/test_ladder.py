@@ -8,6 +8,7 @@ import pytest
 
 from services.settings import Settings
 from tests.api.callers import Door, System, settings_for
+from tests.conftest import SHARED
 from tests.servers import NatsServer
 from tests.waiting import until
 
@@ -91,6 +92,7 @@ async def test_an_arm_in_shadow_gets_no_other_parameters_while_its_experiment_ru
     assert (await change(system, policy="lints", action="shadow", **forced)).status_code == 202
 
 
+@SHARED
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -100,8 +102,8 @@ async def test_an_arm_in_shadow_gets_no_other_parameters_while_its_experiment_ru
         ({"action": "enable", "weight": 5e-324}, "weight"),
     ],
 )
-async def test_a_share_that_nobody_could_get_is_refused(door: Door, body: dict[str, Any], field: str) -> None:
-    refused = await door.admin.post("/api/admin/policies", json={"policy": "linucb"} | body)
+async def test_a_share_that_nobody_could_get_is_refused(shared_door: Door, body: dict[str, Any], field: str) -> None:
+    refused = await shared_door.admin.post("/api/admin/policies", json={"policy": "linucb"} | body)
     assert (refused.status_code, refused.json()["field"]) == (422, field)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -16,7 +17,10 @@ from services.api.mlflow_proxy import ARTIFACT_BYTES, BODY_BYTES, check_path
 from services.bus.jetstream import JetStreamBus
 from services.problems import Problem
 from tests.api.callers import PASSWORD, Door, open_door, settings_for
+from tests.conftest import SHARED
 from tests.servers import NatsServer
+
+pytestmark = SHARED
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -43,12 +47,12 @@ async def packed(_: Request) -> Response:
     return Response(gzip.compress(b"as it is"), headers={"Content-Encoding": "gzip"})
 
 
-@pytest.fixture
-async def proxy(nats_server: NatsServer, bus: JetStreamBus) -> AsyncIterator[Door]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def proxy(shared_server: NatsServer, shared_bus: JetStreamBus) -> AsyncIterator[Door]:
     """The API before a server that echoes."""
     routes = [Route("/admin/models/moved", moved), Route("/admin/models/packed", packed)]
     behind = Starlette(routes=[*routes, Route("/{path:path}", echo, methods=METHODS)])
-    settings = settings_for(nats_server.home, nats_server, mlflow="on")
+    settings = settings_for(shared_server.home, shared_server, mlflow="on")
     async with open_door(settings, mlflow=httpx.ASGITransport(behind)) as door:
         yield door
 
@@ -130,7 +134,7 @@ async def test_what_the_interface_asks_on_every_page_is_told_that_there_is_nothi
      "./x", "x;/y", "\xff", "x%00", "x%0d%0aHost:y", "%ff",
      "api/2.0/mlflow-artifacts/artifacts/../../mlflow/assistant"],
 )  # fmt: skip
-def test_a_path_that_two_readers_may_read_differently_is_refused(path: str) -> None:
+async def test_a_path_that_two_readers_may_read_differently_is_refused(path: str) -> None:
     # Not by a client, which would tidy up the path.
     with pytest.raises(Problem) as refused:
         check_path(f"/admin/models/{path}".encode("latin-1"))
@@ -187,9 +191,9 @@ async def test_artifacts_may_be_large_and_stand_in_folders_of_any_name(proxy: Do
 
 
 async def test_while_mlflow_is_away_a_frame_gets_a_page_that_looks_again_and_a_program_a_problem(
-    nats_server: NatsServer, bus: JetStreamBus
+    shared_server: NatsServer,
 ) -> None:
-    async with open_door(settings_for(nats_server.home, nats_server, mlflow="on")) as door:
+    async with open_door(settings_for(shared_server.home, shared_server, mlflow="on")) as door:
         page = await door.admin.get("/admin/models/", headers={"Accept": "text/html,*/*"})
         assert (page.status_code, page.headers["retry-after"]) == (503, "2")
         assert "location.reload" in page.text
@@ -200,18 +204,18 @@ async def test_while_mlflow_is_away_a_frame_gets_a_page_that_looks_again_and_a_p
         assert health["components"]["mlflow"]["state"] == "starting"
 
 
-async def test_switched_off_there_is_nothing_behind_the_address(door: Door) -> None:
-    answer = await door.admin.get("/admin/models/")
+async def test_switched_off_there_is_nothing_behind_the_address(shared_door: Door) -> None:
+    answer = await shared_door.admin.get("/admin/models/")
     assert answer.status_code == 404
     assert "TIPSTREAM_MLFLOW" in json.dumps(answer.json())
 
 
-async def test_the_pages_of_the_documentation_ask_no_other_host(door: Door) -> None:
+async def test_the_pages_of_the_documentation_ask_no_other_host(shared_door: Door) -> None:
     for path in ("/docs", "/redoc"):
-        page = await door.stranger.get(path)
+        page = await shared_door.stranger.get(path)
         assert "http://" not in page.text
         assert "https://" not in page.text
         assets = [piece.partition('"')[0] for piece in page.text.split('src="')[1:]]
         assert assets
         for asset in assets:
-            assert (await door.stranger.get(asset)).status_code == 200
+            assert (await shared_door.stranger.get(asset)).status_code == 200

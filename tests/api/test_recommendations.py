@@ -13,6 +13,7 @@ from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
 from services.settings import Settings
 from tests.api.callers import Door, System, open_door
+from tests.conftest import SHARED
 from tests.servers import NatsServer
 from tests.waiting import until
 
@@ -46,14 +47,15 @@ async def test_a_recommendation_is_one_tip_of_the_catalog_logged_with_its_propen
     assert sorted(event.candidate_ids()) == sorted(titles)
 
 
-async def test_the_first_of_several_is_the_decision_and_the_rest_follow_by_score(system: System) -> None:
-    answer = await ask(system, n=5)
+@SHARED
+async def test_the_first_of_several_is_the_decision_and_the_rest_follow_by_score(shared_system: System) -> None:
+    answer = await ask(shared_system, n=5)
     scores = [tip["score"] for tip in answer["tips"]]
     assert len(scores) == 5
     assert scores[1:] == sorted(scores[1:], reverse=True)
     assert len({tip["tip_id"] for tip in answer["tips"]}) == 5
-    assert (await logged(system.bus, answer["decision_id"])).tip_id == answer["tips"][0]["tip_id"]
-    assert len((await ask(system, n=100))["tips"]) == 40
+    assert (await logged(shared_system.bus, answer["decision_id"])).tip_id == answer["tips"][0]["tip_id"]
+    assert len((await ask(shared_system, n=100))["tips"]) == 40
 
 
 async def test_the_same_decision_id_gives_the_same_answer_at_any_time(system: System) -> None:
@@ -70,9 +72,10 @@ async def test_the_same_decision_id_gives_the_same_answer_at_any_time(system: Sy
     ]
 
 
-async def test_another_persons_decision_id_is_a_conflict(system: System) -> None:
-    await ask(system, decision_id="hers")
-    answer = await system.door.caller.post("/v1/recommendations", json={"user_id": "bob", "decision_id": "hers"})
+@SHARED
+async def test_another_persons_decision_id_is_a_conflict(shared_system: System) -> None:
+    await ask(shared_system, decision_id="hers")
+    answer = await shared_system.door.caller.post("/v1/recommendations", json={"user_id": "bob", "decision_id": "hers"})
     assert (answer.status_code, answer.json()["field"]) == (409, "decision_id")
 
 
@@ -109,19 +112,21 @@ async def test_an_expired_token_makes_the_source_stale_and_its_feature_missing(s
     assert "sleep_effort" in answer["missing"]
 
 
-async def test_what_the_caller_knows_wins_and_what_no_feature_reads_is_named(system: System) -> None:
-    answer = await ask(system, context={"sleep_hours": 5, "weather": "rain", "now": "2026-03-04T08:00:00+02:00"})
+@SHARED
+async def test_what_the_caller_knows_wins_and_what_no_feature_reads_is_named(shared_system: System) -> None:
+    answer = await ask(shared_system, context={"sleep_hours": 5, "weather": "rain", "now": "2026-03-04T08:00:00+02:00"})
     assert answer["ignored"] == ["weather"]
-    context = (await logged(system.bus, answer["decision_id"])).context
+    context = (await logged(shared_system.bus, answer["decision_id"])).context
     assert context["now"] == "2026-03-04T08:00:00+02:00"
     assert context["signals"]["sleep_hours"]["source"] == "caller"
 
 
-async def test_only_the_callers_candidates_are_scored(system: System) -> None:
+@SHARED
+async def test_only_the_callers_candidates_are_scored(shared_system: System) -> None:
     chosen = ["power-nap", "call-a-friend"]
-    answer = await ask(system, candidates=chosen, n=10)
+    answer = await ask(shared_system, candidates=chosen, n=10)
     assert sorted(tip["tip_id"] for tip in answer["tips"]) == sorted(chosen)
-    assert (await logged(system.bus, answer["decision_id"])).candidate_ids() == chosen
+    assert (await logged(shared_system.bus, answer["decision_id"])).candidate_ids() == chosen
 
 
 async def test_a_disabled_policy_is_avoided_by_the_next_decisions(system: System) -> None:
@@ -154,6 +159,7 @@ async def test_a_retired_tip_is_not_shown_and_cannot_be_asked_for(system: System
     assert [error["field"] for error in refused.json()["errors"]] == ["candidates[1]", "candidates[2]"]
 
 
+@SHARED
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -175,18 +181,19 @@ async def test_a_retired_tip_is_not_shown_and_cannot_be_asked_for(system: System
     ],
 )
 async def test_a_request_that_cannot_be_answered_is_refused_by_the_name_of_the_field(
-    folding: Projector, door: Door, change: dict[str, Any], field: str
+    shared_folding: Projector, shared_door: Door, change: dict[str, Any], field: str
 ) -> None:
-    answer = await door.caller.post("/v1/recommendations", json={"user_id": "ada"} | change)
+    answer = await shared_door.caller.post("/v1/recommendations", json={"user_id": "ada"} | change)
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["field"] == field
 
 
+@SHARED
 @pytest.mark.parametrize("user_id", ["two words", "a.b", "*", ">", "🌱", "x" * 300, "a/b", "a\x00b"])
-async def test_anybody_gets_a_tip_whatever_their_id(system: System, user_id: str) -> None:
-    answer = await ask(system, user_id=user_id)
-    assert (await logged(system.bus, answer["decision_id"])).user_id == user_id
+async def test_anybody_gets_a_tip_whatever_their_id(shared_system: System, user_id: str) -> None:
+    answer = await ask(shared_system, user_id=user_id)
+    assert (await logged(shared_system.bus, answer["decision_id"])).user_id == user_id
 
 
 async def test_while_the_scorer_is_away_the_answer_is_a_503(folding: Projector, door: Door) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from projections.worker import token_check
 from tests.api.callers import Door, System
+from tests.conftest import SHARED
 from tests.waiting import until
 
 WIDE = "SELECT range AS number, repeat('x', 1000) AS text FROM range(10001)"
@@ -26,48 +27,50 @@ async def keyed(door: Door, name: str, role: str, *scopes: str) -> httpx.AsyncCl
     return httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers, timeout=60)
 
 
+@SHARED
 @pytest.mark.timeout(180)
-async def test_a_statement_gives_all_the_rows_that_are_promised(system: System) -> None:
-    await system.folded()
-    answer = await system.post("/api/admin/sql", sql=WIDE)
+async def test_a_statement_gives_all_the_rows_that_are_promised(shared_system: System) -> None:
+    await shared_system.folded()
+    answer = await shared_system.post("/api/admin/sql", sql=WIDE)
     assert (len(answer["rows"]), answer["truncated"]) == (10_000, True)
     assert answer["reason"] == "only the first 10,000 rows were asked for"
     assert (answer["columns"], answer["types"]) == (["number", "text"], ["BIGINT", "VARCHAR"])
     assert (answer["limit"], answer["timeout"]) == (10_000, 5.0)
-    few = await system.post("/api/admin/sql", sql=WIDE, limit=7, timeout=4.5)
+    few = await shared_system.post("/api/admin/sql", sql=WIDE, limit=7, timeout=4.5)
     assert (len(few["rows"]), few["limit"], few["timeout"]) == (7, 7, 4.5)
     for field, value in (("limit", 0), ("limit", 10_001), ("timeout", 60), ("timeout", 0)):
-        refused = await system.door.admin.post("/api/admin/sql", json={"sql": "SELECT 1", field: value})
+        refused = await shared_system.door.admin.post("/api/admin/sql", json={"sql": "SELECT 1", field: value})
         assert (refused.status_code, refused.json()["field"]) == (422, field)
 
     slow = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range = 7"
-    ended = await system.door.admin.post("/api/admin/sql", json={"sql": slow, "timeout": 0.1})
+    ended = await shared_system.door.admin.post("/api/admin/sql", json={"sql": slow, "timeout": 0.1})
     assert (ended.status_code, ended.json()["outcome"]) == (422, "timed_out")
     assert "limit of 0.1 s" in ended.json()["detail"]
-    wrong = await system.door.admin.post("/api/admin/sql", json={"sql": "SELECT 1,\nnonsense FROM tips"})
+    wrong = await shared_system.door.admin.post("/api/admin/sql", json={"sql": "SELECT 1,\nnonsense FROM tips"})
     assert (wrong.json()["outcome"], wrong.json()["position"]) == ("failed", 10)
 
 
+@SHARED
 @pytest.mark.timeout(180)
-async def test_an_answer_is_downloaded_as_csv_and_as_parquet(system: System) -> None:
-    await system.folded()
+async def test_an_answer_is_downloaded_as_csv_and_as_parquet(shared_system: System) -> None:
+    await shared_system.folded()
     sql = "SELECT tip_id, minutes, changed_at FROM tips ORDER BY tip_id"
-    whole = await system.post("/api/admin/sql", sql=sql)
-    as_csv = await system.door.admin.post("/api/admin/sql/download", json={"sql": sql})
+    whole = await shared_system.post("/api/admin/sql", sql=sql)
+    as_csv = await shared_system.door.admin.post("/api/admin/sql/download", json={"sql": sql})
     assert as_csv.headers["content-type"] == "text/csv; charset=utf-8"
     assert 'filename="tipstream.csv"' in as_csv.headers["content-disposition"]
     lines = list(csv.reader(io.StringIO(as_csv.text)))
     assert lines[0] == whole["columns"]
     assert lines[1:] == [[str(value) for value in row] for row in whole["rows"]]
-    as_parquet = await system.door.admin.post("/api/admin/sql/download", json={"sql": sql, "format": "parquet"})
+    as_parquet = await shared_system.door.admin.post("/api/admin/sql/download", json={"sql": sql, "format": "parquet"})
     assert as_parquet.headers["content-type"] == "application/vnd.apache.parquet"
     table = pyarrow.parquet.read_table(io.BytesIO(as_parquet.content))
     assert [str(field.type) for field in table.schema] == ["string", "int64", "timestamp[us]"]
     assert table["tip_id"].to_pylist() == [row[0] for row in whole["rows"]]
-    cut = await system.door.admin.post("/api/admin/sql/download", json={"sql": WIDE, "format": "parquet"})
+    cut = await shared_system.door.admin.post("/api/admin/sql/download", json={"sql": WIDE, "format": "parquet"})
     assert (cut.headers["tipstream-rows"], "10,000 rows" in cut.headers["tipstream-truncated"]) == ("10000", True)
     assert pyarrow.parquet.read_table(io.BytesIO(cut.content)).num_rows == 10_000
-    refused = await system.door.admin.post("/api/admin/sql/download", json={"sql": "DROP TABLE tips"})
+    refused = await shared_system.door.admin.post("/api/admin/sql/download", json={"sql": "DROP TABLE tips"})
     assert (refused.status_code, refused.json()["outcome"]) == (422, "refused")
 
 
@@ -98,10 +101,11 @@ async def test_what_somebody_asked_is_kept_with_what_became_of_it(system: System
     assert {one["actor"] for one in every} == {"dora", "admin"}
 
 
+@SHARED
 @pytest.mark.timeout(180)
-async def test_the_schema_says_what_there_is(system: System) -> None:
-    await system.folded()
-    relations = {one["name"]: one for one in await system.get("/api/admin/sql/schema")}
+async def test_the_schema_says_what_there_is(shared_system: System) -> None:
+    await shared_system.folded()
+    relations = {one["name"]: one for one in await shared_system.get("/api/admin/sql/schema")}
     assert (relations["tips"]["kind"], relations["rewards"]["kind"]) == ("table", "view")
     (title,) = [one for one in relations["tips"]["columns"] if one["name"] == "title"]
     assert title == {"name": "title", "type": "VARCHAR", "comment": "the tip's title"}

@@ -7,17 +7,20 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from tests.api.callers import Door
+from tests.conftest import SHARED
+
+pytestmark = SHARED
 
 
-@pytest.fixture
-def door_with_pages(door: Door) -> Door:
+@pytest.fixture(scope="module")
+def door_with_pages(shared_door: Door) -> Door:
     """The API with pages behind its routes, as the console puts them there."""
 
     async def page(_: Request) -> Response:
         return HTMLResponse("<html>no such page</html>", 404)
 
-    door.app.mount("/", Route("/{path:path}", page, methods=["GET", "POST", "PUT", "DELETE"]))
-    return door
+    shared_door.app.mount("/", Route("/{path:path}", page, methods=["GET", "POST", "PUT", "DELETE"]))
+    return shared_door
 
 
 def problem(answer: httpx.Response) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from services.bus.jetstream import JetStreamBus
 from services.settings import Settings
@@ -21,4 +22,11 @@ def settings(nats_server: NatsServer) -> Settings:
 async def scorer(settings: Settings, bus: JetStreamBus) -> AsyncIterator[Running]:
     """A scorer that is up."""
     async with running(settings, bus) as scorer:
+        yield scorer
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_scorer(shared_server: NatsServer, shared_bus: JetStreamBus) -> AsyncIterator[Running]:
+    """One scorer for those tests of a module that do not care what the others ask of it."""
+    async with running(settings_for(shared_server.home, shared_server), shared_bus) as scorer:
         yield scorer

@@ -9,6 +9,7 @@ from contracts.events.base import SignedEvent
 from contracts.events.catalog import TipRetired
 from services.bootstrap import load_signer
 from services.publishing import EventPublisher
+from tests.conftest import SHARED
 from tests.serving.scorers import TIPS, Running, problem
 
 ODD_IDS = (
@@ -46,11 +47,12 @@ async def test_the_same_action_again_changes_nothing_and_another_corrects(scorer
     assert before["digest"] == again["digest"] != corrected["digest"]
 
 
+@SHARED
 @pytest.mark.parametrize("user", ODD_IDS)
-async def test_any_id_names_its_person(scorer: Running, user: str) -> None:
-    answer = await scorer.score(user)
-    seq = await scorer.feedback(user, "done", decision_id=answer["decision_id"])
-    stats = await scorer.stats(user, min_seq=seq)
+async def test_any_id_names_its_person(shared_scorer: Running, user: str) -> None:
+    answer = await shared_scorer.score(user)
+    seq = await shared_scorer.feedback(user, "done", decision_id=answer["decision_id"])
+    stats = await shared_scorer.stats(user, min_seq=seq)
     assert (stats["user_id"], stats["pulls"], stats["cumulative_reward"]) == (user, 1, 1.0)
 
 

@@ -151,6 +151,11 @@ async def test_metrics_are_prometheus_text(scorer: Running) -> None:
     assert people.value == 2
 
 
+async def test_refusals_are_counted(scorer: Running) -> None:
+    await scorer.post(policy="oracle")
+    await until(lambda: b'tipstream_scorer_refusals_total{status="422"} 1.0' in scorer.scorer.metrics.exposition())
+
+
 async def test_until_the_log_is_folded_it_does_not_score(settings: Settings) -> None:
     away = settings.model_copy(update={"nats_url": "nats://127.0.0.1:1"})
     app = create_app(away)

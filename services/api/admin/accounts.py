@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field, SecretStr
 
 from contracts.events.base import Part, Text
@@ -13,10 +12,11 @@ from services.accounts.errors import AccountError, NoSuchAccount
 from services.accounts.identity import Identity
 from services.accounts.roles import ROLES, Permission, Role
 from services.api.admin.actor import Administrator, Somebody
+from services.api.admin.router import admin_router
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
 
-router = APIRouter()
+router = admin_router()
 
 
 class AccountShown(BaseModel):

@@ -3,17 +3,18 @@
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel
 
 from contracts.events.base import MAX_INTEGER
 from contracts.events.registry import EVENTS
 from projections.folds.tables import ADMIN_ACTIONS
 from services.api.admin.reports import report
+from services.api.admin.router import admin_router
 from services.api.admin.rows import row_model
 from services.api.parts import Parts, PartsOf
 
-router = APIRouter(prefix="/actions")
+router = admin_router("/actions")
 
 TYPES: tuple[str, ...] = tuple(event.TYPE for event in EVENTS if event.SIGNED)
 """Every type of action there is, without its version."""

@@ -5,7 +5,6 @@ import asyncio
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from contracts.events.admin import (
@@ -23,11 +22,12 @@ from ml.registry.card import Card, lacks, markdown
 from ml.registry.registry import NotRegistered, Registry, RegistryAway, Version
 from projections.folds.tables import ADMIN_ACTIONS
 from services.api.admin.model_shadows import CountedShadow, shadow_of
+from services.api.admin.router import admin_router
 from services.api.admin.rows import present
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
 
-router = APIRouter(prefix="/models")
+router = admin_router("/models")
 
 MOST = 10_000
 PROMOTED, SHADOWED, WITHDRAWN = ModelPromoted.ce_type(), ModelShadowed.ce_type(), ModelWithdrawn.ce_type()

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 
 from contracts.events.admin import DeadLetterSkipped
 from contracts.events.base import MAX_INTEGER
@@ -10,10 +10,11 @@ from contracts.times import format_time
 from projections.folds.tables import DEAD_LETTERS
 from services.api.admin.actor import Operator
 from services.api.admin.commands import Commanded, Reason, command
+from services.api.admin.router import admin_router
 from services.api.admin.rows import present, row_model
 from services.api.parts import Parts, PartsOf
 
-router = APIRouter(prefix="/dead-letters")
+router = admin_router("/dead-letters")
 
 
 @router.get("", response_model=list[row_model(DEAD_LETTERS)])  # type: ignore[misc]

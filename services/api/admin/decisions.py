@@ -4,17 +4,18 @@ import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.events.base import MAX_INTEGER, Id, Name
 from contracts.times import Moment, format_time
 from projections.folds.tables import TIP_SCORES
 from services.api.admin.reports import report
+from services.api.admin.router import admin_router
 from services.api.admin.rows import present
 from services.api.parts import Parts, PartsOf
 
-router = APIRouter(prefix="/decisions")
+router = admin_router("/decisions")
 
 
 class LogQuery(BaseModel):

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from contracts.events.admin import UserErasureRequested
@@ -12,13 +12,14 @@ from contracts.subjects import MAX_ID_CHARS
 from projections.erasure import plan_erasure as plan
 from services.api.admin.actor import Administrator
 from services.api.admin.commands import command
+from services.api.admin.router import admin_router
 from services.api.parts import Parts, PartsOf
 from services.api.paths import UserInPath
 from services.paths import USER_ID
 from services.problems import Problem
 from services.publishing import new_id
 
-router = APIRouter(prefix="/users")
+router = admin_router("/users")
 
 
 class ErasureOrder(Part):

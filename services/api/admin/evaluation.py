@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel
 
 from contracts.events.base import Id
@@ -15,12 +15,13 @@ from ml.policies.params import ParamsError, check
 from ml.policies.registry import POLICIES
 from projections.off_policy.report import numbers_of
 from services.api.admin.rewards import EVERYTHING, of_window
+from services.api.admin.router import admin_router
 from services.api.admin.windows import Window, WindowOf
 from services.api.evaluations import Run, State
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
 
-router = APIRouter(prefix="/evaluation")
+router = admin_router("/evaluation")
 
 
 class Report(BaseModel):

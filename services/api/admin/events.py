@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi import Header, Path, Query, Request
 from fastapi.sse import EventSourceResponse, format_sse_event
 from pydantic import BaseModel
 
@@ -18,13 +18,14 @@ from contracts.lines import body_of, json_line
 from contracts.subjects import MAX_ID_CHARS, BadSubject, check_pattern
 from contracts.times import format_time
 from services.api.admin.causes import Link, links_of
+from services.api.admin.router import admin_router
 from services.api.gate import identity_of
 from services.api.parts import Parts, PartsOf
 from services.api.ring import RING, Ring
 from services.api.sightings import EventRow, Sighting, Wanted
 from services.problems import Problem
 
-router = APIRouter(prefix="/events")
+router = admin_router("/events")
 
 STREAM_TYPE = "text/event-stream"
 ASK_S = 1.0

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import BaseModel, Field
 
 from contracts.events.admin import Arm, ExperimentStarted, ExperimentStopped
@@ -13,12 +13,13 @@ from ml.policies.registry import POLICIES
 from services.api.admin.actor import Operator
 from services.api.admin.commands import Commanded, Reason, command, forced, seen, turn
 from services.api.admin.ladder import check_climb
+from services.api.admin.router import admin_router
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
 from services.publishing import new_id
 from services.recommender.assignment import ALLOWED
 
-router = APIRouter(prefix="/experiments")
+router = admin_router("/experiments")
 
 PREVIEWED = 5000
 PLACES = frozenset({"population", "users"})

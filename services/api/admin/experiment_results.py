@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from ml.experiments.always_valid import ALPHA, FEWEST, Differences, differences
@@ -18,10 +17,11 @@ from projections.folds.tables import EXPERIMENTS
 from projections.reports.experiments import PRODUCTS
 from services.api.admin.experiment_orders import experiment
 from services.api.admin.reports import Rows, report
+from services.api.admin.router import admin_router
 from services.api.admin.rows import present, row_model
 from services.api.parts import Parts, PartsOf
 
-router = APIRouter(prefix="/experiments")
+router = admin_router("/experiments")
 
 
 class Comparison(BaseModel):

@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any
 
 import httpx
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from ml.features.definitions import FEATURE_SETS
 from projections.folds.tables import EXPERIMENTS
 from services.api.admin.reports import Rows, report
 from services.api.admin.rewards import PolicyDay, of_window
+from services.api.admin.router import admin_router
 from services.api.admin.rows import present, row_model
 from services.api.admin.windows import Window, WindowOf
 from services.api.parts import Parts, PartsOf
@@ -19,7 +19,7 @@ from services.api.paths import UserInPath
 from services.paths import USER_ID, in_path
 from services.problems import Problem
 
-router = APIRouter(prefix="/experiments")
+router = admin_router("/experiments")
 
 
 class PopulationFigures(BaseModel):

@@ -4,19 +4,19 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from ml.features.definitions import FEATURE_SETS
 from ml.features.feature_set import Feature
 from ml.features.origins import Mark, marks
 from projections.folds.tables import FEATURE_HISTORY
+from services.api.admin.router import admin_router
 from services.api.admin.rows import present
 from services.api.parts import Parts, PartsOf
 from services.api.paths import UserInPath
 from services.paths import USER_ID
 
-router = APIRouter(prefix="/users")
+router = admin_router("/users")
 
 
 class FeatureDefined(BaseModel):

@@ -3,17 +3,18 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import BaseModel, Field
 
 from contracts.events.base import Part
 from services.accounts.visitors import LONGEST_DAYS, USUAL_DAYS, link_path
 from services.api.admin.actor import Operator
+from services.api.admin.router import admin_router
 from services.api.parts import Parts, PartsOf
 from services.api.paths import UserInPath
 from services.paths import USER_ID
 
-router = APIRouter(prefix="/users")
+router = admin_router("/users")
 
 
 class LinkFor(Part):

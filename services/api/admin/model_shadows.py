@@ -4,18 +4,18 @@ from asyncio import to_thread
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from contracts.events.admin import ModelPromoted, ModelShadowed, ModelWithdrawn
 from projections.folds.tables import ADMIN_ACTIONS
 from services.api.admin.ladder import Figures
 from services.api.admin.reports import report
+from services.api.admin.router import admin_router
 from services.api.admin.rows import present
 from services.api.parts import Parts, PartsOf
 from services.bus.errors import BusUnavailable, RequestFailed
 
-router = APIRouter(prefix="/models")
+router = admin_router("/models")
 
 MOST = 1000
 ENDS = {ModelPromoted.ce_type(): "promoted", ModelWithdrawn.ce_type(): "withdrawn"}

@@ -4,17 +4,17 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Literal
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from contracts.events.admin import ModelPromoted
 from ml.registry.registry import NotRegistered, Registry, RegistryAway, Version
 from projections.folds.tables import ADMIN_ACTIONS
 from services.api.admin.model_shadows import ModelShadow, model_shadows
+from services.api.admin.router import admin_router
 from services.api.admin.rows import present
 from services.api.parts import Parts, PartsOf
 
-router = APIRouter(prefix="/models")
+router = admin_router("/models")
 
 MOST = 200
 

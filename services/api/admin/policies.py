@@ -4,7 +4,6 @@ from asyncio import to_thread
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
 from pydantic import Field
 
 from contracts.events.admin import Params, PolicyDisabled, PolicyEnabled, PolicyPromoted, PolicyShadowed
@@ -15,11 +14,12 @@ from projections.folds.tables import POLICIES as TABLE
 from services.api.admin.actor import Operator
 from services.api.admin.commands import Commanded, command, forced, seen, turn
 from services.api.admin.ladder import Shadowed, check_arm, check_climb, policies, shadowed
+from services.api.admin.router import admin_router
 from services.api.admin.rows import row_model
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
 
-router = APIRouter(prefix="/policies")
+router = admin_router("/policies")
 
 LEAST = 1e-6
 """The least weight and share: of a million people one."""

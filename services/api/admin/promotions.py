@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from contracts.events.admin import ModelPromoted
@@ -18,11 +17,12 @@ from projections.folds.tables import ADMIN_ACTIONS
 from services.api.admin.actor import Operator
 from services.api.admin.cards import Story, story, told
 from services.api.admin.commands import FORCIBLE, Commanded, command, folded, forced, turn
+from services.api.admin.router import admin_router
 from services.api.admin.rows import present
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
 
-router = APIRouter(prefix="/models")
+router = admin_router("/models")
 
 MOST = 10_000
 NEUTRAL = "neutral"

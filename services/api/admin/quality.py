@@ -4,18 +4,19 @@ import asyncio
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, Field
 
 from contracts.events.base import MAX_INTEGER, Id
 from services.api.admin.cards import training_window
 from services.api.admin.dead_letters import reasons
 from services.api.admin.reports import Rows, report
+from services.api.admin.router import admin_router
 from services.api.admin.windows import Window, WindowOf
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
 
-router = APIRouter(prefix="/data-quality")
+router = admin_router("/data-quality")
 
 Seq = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 

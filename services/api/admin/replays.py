@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Annotated, Any, get_args
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from contracts.events.admin import Projection, ReplayRequested
@@ -13,13 +13,14 @@ from projections.folds.tables import REPLAYS
 from projections.replay import BadBound, last_seq_of, plan_replay
 from services.api.admin.actor import Operator
 from services.api.admin.commands import command
+from services.api.admin.router import admin_router
 from services.api.admin.rows import present, row_model
 from services.api.parts import Parts, PartsOf
 from services.api.replay_progress import Progress
 from services.problems import Problem, fields_of
 from services.publishing import new_id
 
-router = APIRouter(prefix="/replay-signal")
+router = admin_router("/replay-signal")
 
 EVERY: tuple[Projection, ...] = get_args(Projection)
 

@@ -4,14 +4,15 @@ import asyncio
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel
 
 from services.api.admin.reports import Limit, Rows, report, view
+from services.api.admin.router import admin_router
 from services.api.admin.windows import EXTERNAL, Source, SourceOf, Window, WindowOf
 from services.api.parts import Parts, PartsOf
 
-router = APIRouter(prefix="/reward-analytics")
+router = admin_router("/reward-analytics")
 
 EVERYTHING = Window()
 

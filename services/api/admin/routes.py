@@ -1,6 +1,4 @@
-"""All admin routes under `/api/admin`, each behind the admin gate."""
-
-from fastapi import APIRouter, Depends
+"""All modules with admin routes, in the order in which their paths are tried."""
 
 from services.api.admin import (
     accounts,
@@ -32,14 +30,9 @@ from services.api.admin import (
     versions,
     why,
 )
-from services.api.admin.actor import require
-from services.api.errors import ADMIN_PROBLEMS
 
-router = APIRouter(
-    prefix="/api/admin", tags=["admin"], dependencies=[Depends(require("view"))], responses=ADMIN_PROBLEMS
-)
 # A person's features stand before the person: any id matches in a path, slashes too.
-for module in (
+MODULES = (
     status,
     accounts,
     actions,
@@ -68,5 +61,4 @@ for module in (
     experiment_orders,
     experiment_results,
     sql,
-):
-    router.include_router(module.router)
+)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from pydantic import StringConstraints
 
 from contracts.events.admin import QueryDeleted, QuerySaved
@@ -11,12 +11,13 @@ from projections.folds.tables import SAVED_QUERIES
 from services.accounts.identity import Identity
 from services.api.admin.actor import Somebody, require
 from services.api.admin.commands import Commanded, command
+from services.api.admin.router import admin_router
 from services.api.admin.rows import present, row_model
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
 from services.publishing import new_id
 
-router = APIRouter(prefix="/saved-queries")
+router = admin_router("/saved-queries")
 
 QueryName = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 Sql = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]

@@ -2,8 +2,6 @@
 
 import asyncio
 
-from fastapi import APIRouter
-
 from contracts.events.admin import ModelShadowed, ModelWithdrawn
 from contracts.events.base import Id, Part, Text
 from ml.registry.registry import SHADOW
@@ -11,10 +9,11 @@ from services.api.admin.actor import Operator
 from services.api.admin.commands import command, turn
 from services.api.admin.model_shadows import in_shadow, model_shadows
 from services.api.admin.promotions import Consequence, Followed, follow, promotable, standing
+from services.api.admin.router import admin_router
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
 
-router = APIRouter(prefix="/models")
+router = admin_router("/models")
 
 
 class ShadowOrder(Part):

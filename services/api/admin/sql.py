@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from contracts.events.base import Part
@@ -13,11 +13,12 @@ from contracts.times import format_time
 from projections.sql.records import Door, Form, Outcome, SqlError
 from projections.statement import LIMITS, ask_sql
 from services.api.admin.actor import Analyst
+from services.api.admin.router import admin_router
 from services.api.control import ask
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
 
-router = APIRouter(prefix="/sql")
+router = admin_router("/sql")
 
 SCHEMA_S = 5.0
 MEDIA = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}

@@ -1,13 +1,14 @@
 """Every part's health for admins: with all details, what is wrong and what to do, and how the last minutes went."""
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 
+from services.api.admin.router import admin_router
 from services.api.condition import Watch
 from services.api.findings import Finding, findings
 from services.api.health import Health, describe
 from services.api.history import History, Moment
 
-router = APIRouter()
+router = admin_router()
 
 
 class AdminHealth(Health):

@@ -2,18 +2,17 @@
 
 from typing import Any
 
-from fastapi import APIRouter
-
 from contracts.events.base import Id, Part, Text
 from contracts.events.catalog import TipPublished, TipRetired
 from projections.folds.tables import TIPS
 from services.api.admin.actor import Operator
 from services.api.admin.commands import Commanded, command
+from services.api.admin.router import admin_router
 from services.api.admin.rows import present, row_model
 from services.api.parts import Parts, PartsOf
 from services.problems import Problem
 
-router = APIRouter(prefix="/tips")
+router = admin_router("/tips")
 
 
 class Retirement(Part):

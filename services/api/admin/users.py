@@ -3,20 +3,21 @@
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel
 
 from contracts.events.admin import BanditReset
 from projections.folds.tables import BANDIT_STATS, FEATURE_HISTORY, FEEDBACK, ONLINE_FEATURES, TIP_SCORES, USERS
 from services.api.admin.actor import Operator
 from services.api.admin.commands import Commanded, Reason, command
+from services.api.admin.router import admin_router
 from services.api.admin.rows import present, row_model
 from services.api.parts import Parts, PartsOf
 from services.api.paths import UserInPath
 from services.paths import USER_ID
 from services.problems import Problem
 
-router = APIRouter(prefix="/users")
+router = admin_router("/users")
 
 SHOWN_DECISIONS = 20
 UserRow, StatsRow = row_model(USERS), row_model(BANDIT_STATS, "s", "c")

@@ -5,7 +5,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from contracts.events.admin import Projection
@@ -13,9 +12,10 @@ from contracts.times import SECOND_US, format_time
 from projections.replay import EVERY_PROJECTION
 from projections.sinks.versions import Versions
 from services.api.admin.replays import replays
+from services.api.admin.router import admin_router
 from services.api.parts import Parts, PartsOf
 
-router = APIRouter(prefix="/versions")
+router = admin_router("/versions")
 
 MOST_REPLAYS = 1000
 Standing = Literal["live", "previous", "as_it_was", "kept"]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel
 
 from contracts.events.base import Id
@@ -16,13 +16,14 @@ from ml.policies.registry import RULES
 from projections.folds.tables import FEEDBACK, TIP_SCORES
 from services.api.admin.decisions import LoggedDecision
 from services.api.admin.grounds import MOST_EVENTS, Grounds, grounds
+from services.api.admin.router import admin_router
 from services.api.admin.rows import present
 from services.api.parts import Parts, PartsOf
 from services.api.paths import DecisionInPath
 from services.paths import DECISION_ID
 from services.problems import Problem
 
-router = APIRouter(prefix="/decisions")
+router = admin_router("/decisions")
 
 
 class Term(BaseModel):

@@ -42,7 +42,7 @@ class Window:
         return {name: datetime.combine(day, time(), UTC) for name, day in ends.items() if day is not None}
 
 
-def window_of(
+async def window_of(
     days: Annotated[int | None, Query(ge=1, le=MOST_DAYS, description="the last so many days, with today")] = None,
     since: Annotated[date | None, Query(description="first day; instead of `days`")] = None,
     until: Annotated[date | None, Query(description="last day, within the window")] = None,
