@@ -4,13 +4,16 @@ Tables have no primary keys, which would halve inserts: rows of `append` tables 
 others are looked up by key first. One connection writes; every read has a cursor of its own and a stable view.
 """
 
+import itertools
 import logging
+import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import astuple
 from itertools import chain
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import duckdb
@@ -25,7 +28,7 @@ from projections.folds.tables import Table, tables_of
 from projections.projector import SinkBusy
 from projections.reports.report import Report
 from projections.sinks.digests import Digests, digests_of
-from projections.sinks.duckdb_schema import TYPES, create_tables, describe, described
+from projections.sinks.duckdb_schema import TYPES, create_tables, describe, described, empty_file
 from projections.sinks.duckdb_views import VIEW_BY_NAME
 
 ROWS_AT_ONCE = 5_000
@@ -35,6 +38,9 @@ PLACES = {kind: "make_timestamp(?)" if kind == "time" else f"CAST(? AS {name})" 
 CORRUPT = "Corrupt database file"
 
 log = logging.getLogger(__name__)
+
+# Counts the new files of this process: few make a second, and for one alone nothing is gained by a copy.
+_new_files = itertools.count()
 
 
 class AnalyticsInUse(TipstreamError):
@@ -167,6 +173,8 @@ class DuckdbSink:
 
     def _begin(self) -> None:
         """Connect and read what every start needs. Raises AnalyticsInUse, SinkBusy, StoreDamaged."""
+        if not self.path.exists() and next(_new_files):
+            self._copy_empty()
         try:
             self.connection = duckdb.connect(str(self.path), config=self._settings)
         except duckdb.Error as problem:
@@ -187,6 +195,22 @@ class DuckdbSink:
         except BaseException:
             self.connection.close()
             raise
+
+    def _copy_empty(self) -> None:
+        """Put an empty store there; where that fails, DuckDB makes the file or says what is wrong."""
+        # A log left of a file that is gone would be played into the copy; DuckDB deletes it.
+        if self.path.with_name(f"{self.path.name}.wal").exists():
+            return
+        with (
+            suppress(OSError, duckdb.Error),
+            NamedTemporaryFile(dir=self.path.parent, prefix=f"{self.path.name}.") as draft,
+        ):
+            draft.write(empty_file())
+            draft.flush()
+            os.fsync(draft.fileno())
+            # A link, which never replaces what another process has made meanwhile.
+            self.path.hardlink_to(draft.name)
+            self._new = True
 
     @contextmanager
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:

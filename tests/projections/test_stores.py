@@ -1,6 +1,8 @@
 """SQLite, DuckDB and memory hold the same rows of any stream, in any batches, across any restarts."""
 
 import asyncio
+import itertools
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -317,3 +319,26 @@ async def test_an_older_schema_gives_way_to_a_new_fold(tmp_path: Path) -> None:
         assert not list(sink.rows(TIPS))
         assert len(list(sink.rows(BY_NAME["feedback"]))) == 1
         close(sink)
+
+
+def test_a_copied_store_is_as_one_made_at_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("projections.sinks.duckdb._new_files", itertools.count())
+    made = DuckdbSink(tmp_path / "made.duckdb")
+    with monkeypatch.context() as patched:
+        patched.delattr("projections.sinks.duckdb.create_tables")
+        copied = DuckdbSink(tmp_path / "copied.duckdb")
+    assert {path.name for path in tmp_path.iterdir()} == {"made.duckdb", "made.duckdb.wal", "copied.duckdb"}
+    assert copied.relations() == made.relations()
+    assert copied.proof() == made.proof()
+    tip(copied, "in one", CHECKPOINT)
+    assert not list(made.rows(TIPS))
+    # What a file that is gone has left is played into no copy, and where none can be put one is made.
+    shutil.copy(tmp_path / "copied.duckdb.wal", tmp_path / "next.duckdb.wal")
+    monkeypatch.setattr("projections.sinks.duckdb.empty_file", lambda: (tmp_path / "nowhere").read_bytes())
+    for name in ("next.duckdb", "other.duckdb"):
+        sink = DuckdbSink(tmp_path / name)
+        assert sink.checkpoint() is None
+        assert sink.relations() == made.relations()
+        sink.close()
+    made.close()
+    copied.close()
