@@ -17,6 +17,7 @@ SIGNATURE = "tipstream-signature"
 
 _SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 
+_PLAIN = re.compile(r"[!#$&-~]*\Z")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
 
@@ -27,9 +28,7 @@ def valid_traceparent(value: str | None) -> str | None:
 
 def to_header(value: str) -> str:
     """A header value in visible ASCII."""
-    if value.isascii() and value.isalnum():
-        return value
-    return quote(value, safe=_SAFE)
+    return value if _PLAIN.match(value) else quote(value, safe=_SAFE)
 
 
 def from_header(value: str) -> str:

@@ -7,6 +7,7 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -47,6 +48,12 @@ class Signer:
         return base64.b64encode(self._key.sign(signed_bytes(subject, fields, data))).decode("ascii")
 
 
+@lru_cache
+def _public(raw: bytes) -> Ed25519PublicKey:
+    """A public key made ready; a stream has few, and a hundred thousand signatures under them."""
+    return Ed25519PublicKey.from_public_bytes(raw)
+
+
 @dataclass(frozen=True, slots=True)
 class Trust:
     """The keys whose signatures count in one stream, by key id."""
@@ -60,7 +67,7 @@ class Trust:
             return f"key {fields.get(headers.KEY_ID)!r} is not one this stream trusts"
         try:
             signature = base64.b64decode(fields.get(headers.SIGNATURE, ""), validate=True)
-            Ed25519PublicKey.from_public_bytes(public_key).verify(signature, signed_bytes(subject, fields, data))
+            _public(public_key).verify(signature, signed_bytes(subject, fields, data))
         except (ValueError, InvalidSignature):
             return "the signature does not match subject, headers and body"
         return None

@@ -68,7 +68,7 @@ def places(pattern: str) -> tuple[str, ...]:
 
 def build(pattern: str, values: Mapping[str, str]) -> str:
     """The subject of a pattern such as `tips.feedback.{action}.{user_id}`, each id encoded."""
-    return _PLACE.sub(lambda match: encode_id(values[match[1]]), pattern)
+    return ".".join(token if name is None else encode_id(values[name]) for token, name in _tokens(pattern))
 
 
 @cache

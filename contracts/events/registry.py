@@ -35,10 +35,15 @@ EVENTS: tuple[type[Event], ...] = (
 BY_TYPE: dict[str, type[Event]] = {event.TYPE: event for event in EVENTS}
 
 
-_BY_AREA: dict[str, tuple[type[Event], ...]] = {
-    area: tuple(event for event in EVENTS if event.SUBJECT.split(".")[1] == area)
-    for area in {event.SUBJECT.split(".")[1] for event in EVENTS}
+def _start(event: type[Event]) -> tuple[str, ...]:
+    """The tokens of its pattern before the first id."""
+    return tuple(event.SUBJECT.partition("{")[0].rstrip(".").split("."))
+
+
+_BY_START: dict[tuple[str, ...], list[type[Event]]] = {
+    start: [event for event in EVENTS if _start(event) == start] for start in map(_start, EVENTS)
 }
+"""Those of the admin area by four tokens, the others by two."""
 
 
 def person_on(subject: str) -> str | None:
@@ -55,8 +60,6 @@ def types_on(subject: str) -> list[tuple[type[Event], dict[str, str]]]:
 
     Raises BadSubject when an id in the subject is not encoded as `subjects.encode_id` does.
     """
-    prefix, _, rest = subject.partition(".")
-    if prefix != subjects.PREFIX:
-        return []
-    parsed = ((event, subjects.parse(event.SUBJECT, subject)) for event in _BY_AREA.get(rest.partition(".")[0], ()))
-    return [(event, ids) for event, ids in parsed if ids is not None]
+    tokens = tuple(subject.split("."))
+    options = _BY_START.get(tokens[:2]) or _BY_START.get(tokens[:4], [])
+    return [(event, ids) for event in options if (ids := subjects.parse(event.SUBJECT, subject)) is not None]

@@ -32,6 +32,9 @@ POLICIES = {"random": "obd_random", "bts": "obd_bts"}
 
 USER_FEATURES = tuple(f"user_feature_{number}" for number in range(4))
 AFFINITY = "user-item_affinity_"
+NONE = ("0.0", "")
+"""What stands for no affinity, of which a row has dozens."""
+
 LOGS = ("men.csv", "men.csv.gz")
 ITEMS = ("item_context_men.csv", "item_context_men.csv.gz", "item_context.csv", "item_context.csv.gz")
 
@@ -169,7 +172,7 @@ def _decision(policy: str, row: dict[str, str], items: dict[int, Features], cand
     affinities = {
         name: value
         for name, text in row.items()
-        if name.startswith(AFFINITY) and text and (value := _number(row, name, float)) != 0.0
+        if text not in NONE and name.startswith(AFFINITY) and (value := _number(row, name, float)) != 0.0
     }
     return TipScored(
         decision_id=_decision_id(policy, _number(row, "", _whole)),

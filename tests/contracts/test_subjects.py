@@ -8,6 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contracts.events.base import Event
+from contracts.events.registry import EVENTS, types_on
 from contracts.subjects import (
     BadId,
     BadSubject,
@@ -18,6 +20,7 @@ from contracts.subjects import (
     matches,
     parse,
     person_filters,
+    places,
 )
 from tests.servers import NatsServer
 
@@ -42,6 +45,16 @@ def test_a_pattern_parses_what_it_builds(identifier: str) -> None:
     subject = build(pattern, {"action": "helpful", "user_id": identifier})
     assert parse(pattern, subject) == {"action": "helpful", "user_id": identifier}
     assert subject in [person.replace("*", "helpful", 1) for person in person_filters(identifier)]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
+def test_a_subject_holds_the_types_of_its_pattern_and_no_other_does(event: type[Event]) -> None:
+    ids = {name: f"Zoë {name}" for name in places(event.SUBJECT)}
+    subject = build(event.SUBJECT, ids)
+    assert types_on(subject) == [(other, ids) for other in EVENTS if other.SUBJECT == event.SUBJECT]
+    tokens = subject.split(".")
+    for other in ".".join(tokens[:-1]), f"{subject}.more", ".".join(["taps", *tokens[1:]]), f"tips.new.{subject}":
+        assert types_on(other) == []
 
 
 def test_a_person_s_events_are_not_those_of_a_policy_of_the_same_name() -> None:
