@@ -59,7 +59,7 @@ def office(browser: Browser, console: RunningSystem) -> Iterator[BrowserContext]
     """The admin's browser, logged in; no test may end that session."""
     with visitor(browser, console) as found:
         found.log_in()
-        found.page.goto("about:blank")
+        found.page.close()
         yield found.page.context
 
 
@@ -71,8 +71,12 @@ def session(office: BrowserContext) -> StorageState:
 
 @pytest.fixture
 def admin(console: RunningSystem, office: BrowserContext) -> Iterator[Visitor]:
-    """The admin, logged in, in a window of 1440 by 900."""
+    """The admin, logged in, in a window of 1440 by 900 that is as a new one."""
     with window(office, console) as found:
+        found.page.set_viewport_size({"width": 1440, "height": 900})
+        found.page.emulate_media(color_scheme="light")
+        # Where it was left, it would point at something.
+        found.page.mouse.move(0, 0)
         yield found
 
 
