@@ -37,7 +37,7 @@ test: .venv/compiled.stamp ## Run all tests (PYTEST_ARGS="tests/bus -x" for some
 lint: .venv/dev.stamp ## Check format, lint, types and import contracts
 	@echo "ruff format"; $(BIN)/ruff format --quiet --check --output-format concise . || { echo "mend with: $(BIN)/ruff format ."; exit 1; }
 	@echo "ruff check";  $(BIN)/ruff check --quiet .
-	@echo "mypy";        $(BIN)/mypy --no-error-summary --num-workers auto
+	@echo "mypy";        $(BIN)/mypy --no-error-summary
 	@echo "imports";     $(BIN)/lint-imports --no-logo
 
 check: lint test ## Run lint and all tests: what has to be green before a commit
