@@ -1,4 +1,4 @@
-"""The DuckDB store: Arrow inserts and set-based changes, rows and checkpoint in one transaction.
+"""The DuckDB store: set-based changes, many rows at once as Arrow, rows and checkpoint in one transaction.
 
 Tables have no primary keys, which would halve inserts: rows of `append` tables above the checkpoint are new, all
 others are looked up by key first. One connection writes; every read has a cursor of its own and a stable view.
@@ -24,7 +24,7 @@ from projections.checkpoint import Checkpoint
 from projections.damage import StoreDamaged, damaged, noted, set_aside
 from projections.folds.changes import Row, TableBatch
 from projections.folds.projection import FOLD_VERSION
-from projections.folds.tables import Table, tables_of
+from projections.folds.tables import Kind, Table, tables_of
 from projections.projector import SinkBusy
 from projections.reports.report import Report
 from projections.sinks.digests import Digests, digests_of
@@ -270,8 +270,7 @@ class DuckdbSink:
             gone = {**batch.drops, **dict.fromkeys(old)}
             self._run(f"DELETE FROM {table.name} t USING {{rows}} WHERE {matches}", table, table.key, list(gone))
         if batch.puts:
-            rows = list(batch.puts.values())
-            self._run(f"INSERT INTO {table.name} SELECT * FROM {{rows}}", table, table.names, rows)
+            self._insert(table, list(batch.puts.values()))
         grouped: dict[tuple[str, ...], list[Row]] = {}
         for key, patch in batch.patches.items():
             # A key may stand among the columns: a patched row keeps it.
@@ -282,23 +281,36 @@ class DuckdbSink:
             statement = f"UPDATE {table.name} t SET {changed} FROM {{rows}} WHERE {matches}"
             self._run(statement, table, (*table.key, *columns), rows)
 
+    def _insert(self, table: Table, rows: list[Row]) -> None:
+        if len(rows) * len(table.columns) <= FEW:
+            self._run(f"INSERT INTO {table.name} SELECT * FROM {{rows}}", table, table.names, rows)
+        else:
+            # Without a name, which takes a third of the time again.
+            self._writer.from_arrow(_arrow(table, table.names, rows)).insert_into(table.name)
+
     def _run(self, statement: str, table: Table, columns: Sequence[str], rows: list[Row]) -> None:
         """A statement that knows the rows, which stand in place of its `{rows}`, as `b`."""
-        kind_of = dict(table.columns)
-        kinds = [kind_of[column] for column in columns]
         if len(rows) * len(columns) <= FEW:
-            row = f"({', '.join(PLACES[kind] for kind in kinds)})"
+            row = f"({', '.join(PLACES[kind] for kind in _kinds(table, columns))})"
             values = f"(VALUES {', '.join([row] * len(rows))}) AS b({_listed(columns)})"
             self._writer.execute(statement.format(rows=values), [*chain.from_iterable(rows)])
             return
-        by_column = zip(kinds, zip(*rows, strict=True), strict=True)
-        arrays = [pa.array(values, type=TYPES[kind][1]) for kind, values in by_column]
         # A name that only the writer sees.
-        self._writer.register("batch_rows", pa.table(arrays, names=list(columns)))
+        self._writer.register("batch_rows", _arrow(table, columns, rows))
         try:
             self._writer.execute(statement.format(rows="batch_rows b"))
         finally:
             self._writer.unregister("batch_rows")
+
+
+def _kinds(table: Table, columns: Sequence[str]) -> list[Kind]:
+    kinds = dict(table.columns)
+    return [kinds[column] for column in columns]
+
+
+def _arrow(table: Table, columns: Sequence[str], rows: list[Row]) -> pa.Table:
+    by_column = zip(_kinds(table, columns), zip(*rows, strict=True), strict=True)
+    return pa.table([pa.array(values, type=TYPES[kind][1]) for kind, values in by_column], names=list(columns))
 
 
 def _checkpoint(cursor: duckdb.DuckDBPyConnection) -> Checkpoint | None:

@@ -26,15 +26,13 @@ async def live(system: System, action: str, **fields: Any) -> None:
     await system.post("/v1/recommendations", user_id="nobody", min_seq=done["seq"])
 
 
-async def react(system: System, people: range, *, to: dict[str, str], **said: str) -> None:
+async def react(system: System, people: range, *, to: dict[str, str]) -> None:
     """Each of these people gets a tip and reacts by who chose it."""
-
-    async def one(user_id: str) -> None:
-        made = await system.post("/v1/recommendations", user_id=user_id)
-        body = {"user_id": user_id, "action": to[made["policy"]], "decision_id": made["decision_id"]}
-        await system.post("/v1/feedback", **body, **said)
-
-    await asyncio.gather(*(one(f"person-{number}") for number in people))
+    for number in people:
+        made = await system.post("/v1/recommendations", user_id=f"person-{number}")
+        action = to[made["policy"]]
+        body = {"user_id": f"person-{number}", "action": action, "decision_id": made["decision_id"]}
+        await system.post("/v1/feedback", **body)
 
 
 async def standing(system: System) -> dict[str, str]:
@@ -84,10 +82,18 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def test_whose_people_have_not_reacted_yet_is_not_taken_back(system: System, looks: list[str]) -> None:
-    # They take an hour, and so will those who are shown what greedy chooses.
-    await react(system, range(60), to={"linucb": "done"}, occurred_at=format_time(now_us() + HOUR_US))
+    async def decide(user_id: str) -> dict[str, Any]:
+        return await system.post("/v1/recommendations", user_id=user_id)
+
+    async def decide_and_react(user_id: str) -> None:
+        body = {"user_id": user_id, "action": "done", "decision_id": (await decide(user_id))["decision_id"]}
+        # They take an hour, and so will those who are shown what greedy chooses.
+        await system.post("/v1/feedback", **body, occurred_at=format_time(now_us() + HOUR_US))
+
+    people = [f"person-{number}" for number in range(60)]
+    await asyncio.gather(*map(decide_and_react, people))
     await live(system, "promote")
-    await asyncio.gather(*(system.post("/v1/recommendations", user_id=f"person-{number}") for number in range(60)))
+    await asyncio.gather(*map(decide, people))
     await system.folded()
     last, looked = (await system.bus.info()).last_seq, len(looks)
     await until(lambda: len(looks) > looked + 1)
