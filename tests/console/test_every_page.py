@@ -56,6 +56,17 @@ def test_where_no_page_is_the_frame_says_so_with_status_404(admin: Visitor, cons
     assert console.admin.get("/admin/nonsense").json() == {"detail": "Not Found"}
 
 
+def test_what_is_grave_is_found(admin: Visitor) -> None:
+    admin.page.set_content(
+        "<html lang=en><title>Faults</title><p>No landmark, as is moderate</p><button></button>"
+        "<p style='color: #999; background: #fff'>Pale</p><img src='data:,'><p lang=nonsense>Words</p></html>"
+    )
+    found = [violation.split(":")[0] for violation in admin.violations()]
+    assert found == [
+        "button-name (critical)", "color-contrast (serious)", "image-alt (critical)", "valid-lang (serious)",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.title)
 def test_a_page_opens_everywhere_and_is_accessible(admin: Visitor, entry: Entry) -> None:
     page = admin.open(entry.path)
