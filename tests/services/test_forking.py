@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from services.supervisor.forked import LOST, Forked, ForkServer
-from services.supervisor.forkserver import PRELOADED
 from tests.processes import alive, forks, run_tipstream
 from tests.servers import free_port
 from tests.waiting import until
@@ -24,10 +23,10 @@ def waiting(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "TIPSTREAM_HOME": home, "TIPSTREAM_NATS_URL": nobody}
 
 
-@pytest.fixture(params=[PRELOADED])
-def own(request: pytest.FixtureRequest) -> Iterator[ForkServer]:
-    """A server of the test's own."""
-    server = ForkServer(os.environ, request.param)
+@pytest.fixture
+def own() -> Iterator[ForkServer]:
+    """A server of the test's own, which imports nothing: its forks do."""
+    server = ForkServer(os.environ, ())
     yield server
     server.close()
 
@@ -82,7 +81,6 @@ async def test_it_ends_with_who_asked_for_it(waiting: dict[str, str]) -> None:
     await until(lambda: not alive(pid))
 
 
-@pytest.mark.parametrize("own", [()], indirect=True, ids=["quick"])
 async def test_a_killed_server_takes_its_forks_along_and_the_next_has_another(
     own: ForkServer, waiting: dict[str, str]
 ) -> None:
@@ -99,10 +97,10 @@ async def test_a_killed_server_takes_its_forks_along_and_the_next_has_another(
     await until(lambda: not alive(another.pid))
 
 
-async def test_no_thread_is_there_that_a_fork_would_miss(own: ForkServer, waiting: dict[str, str]) -> None:
-    process = await fork(own, waiting)
+async def test_no_thread_is_there_that_a_fork_would_miss(waiting: dict[str, str]) -> None:
+    process = await fork(forks, waiting)
     server = parent(process.pid)
     # Arrow's allocator starts its own anew in a fork; those of OpenBLAS ended before it.
     assert threads(server) == ["jemalloc_bg_thd", "tipstream fork"]
-    own.close()
+    os.kill(process.pid, signal.SIGKILL)
     await process.wait()
