@@ -61,7 +61,12 @@ _ENCODERS: dict[type, Callable[[Any], bytes]] = {
 
 def row_hash(row: Row) -> int:
     """The SHA-256 of a canonical row as an integer."""
-    return int.from_bytes(hashlib.sha256(b"".join(map(canonical, row))).digest(), "big")
+    try:
+        # `canonical` itself for each of a row's many values takes a third more.
+        values = [_ENCODERS[type(value)](value) for value in row]
+    except KeyError:
+        values = list(map(canonical, row))
+    return int.from_bytes(hashlib.sha256(b"".join(values)).digest(), "big")
 
 
 def rows_digest(rows: Iterable[Row]) -> int:

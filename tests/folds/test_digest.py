@@ -66,6 +66,7 @@ def test_a_kind_of_a_known_type_is_that_type() -> None:
         RED = 7
 
     assert canonical(Colour.RED) == canonical(7)
+    assert row_hash(("a", Colour.RED)) == row_hash(("a", 7))
 
 
 @pytest.mark.parametrize("value", [object(), {"a": 1}, {1}, 1j, [object()]])
