@@ -4,7 +4,7 @@ import re
 from urllib.parse import quote, urlencode
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, StorageState, expect
 
 from tests.console.visitors import Visitor, choose, visitor
 from tests.system.running import RunningSystem
@@ -126,7 +126,9 @@ def test_a_policy_climbs_from_shadow_to_a_share_of_people(admin: Visitor) -> Non
     expect(row).to_contain_text("disabled")
 
 
-def test_a_replay_is_planned_followed_to_equal_digests_and_switched_back(admin: Visitor) -> None:
+def test_a_replay_is_planned_followed_to_equal_digests_and_switched_back(
+    admin: Visitor, browser: Browser, session: StorageState
+) -> None:
     page = admin.open("/admin/ops")
     page.get_by_label("Projections").click()
     for projection in ("analytics", "query", "scorer"):
@@ -137,8 +139,9 @@ def test_a_replay_is_planned_followed_to_equal_digests_and_switched_back(admin: 
     expect(page.get_by_text("Nothing has been touched")).to_be_visible()
     page.get_by_role("button", name="Replay…").click()
     agree(page, "Replay", "a test of replays")
-    with visitor(admin.page.context.browser, admin.system) as later:  # type: ignore[arg-type]
-        later.log_in()
+    # The address has it once the replay is asked for, a moment after the dialogue has closed.
+    expect(page).to_have_url(re.compile("replay="))
+    with visitor(browser, admin.system, session=session) as later:
         other = later.open(page.url)
         expect(table(other, "Digests by table")).to_contain_text("tip_scores", timeout=LONG_S)
     expect(table(page, "What became of each projection")).to_contain_text("equal", timeout=LONG_S)
