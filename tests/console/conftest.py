@@ -74,7 +74,7 @@ def admin(console: RunningSystem, office: BrowserContext) -> Iterator[Visitor]:
     """The admin, logged in, in a window of 1440 by 900 that is as a new one."""
     with window(office, console) as found:
         found.page.set_viewport_size({"width": 1440, "height": 900})
-        found.page.emulate_media(color_scheme="light")
+        found.page.emulate_media(color_scheme="light", reduced_motion="reduce")
         # Where it was left, it would point at something.
         found.page.mouse.move(0, 0)
         yield found
@@ -82,8 +82,8 @@ def admin(console: RunningSystem, office: BrowserContext) -> Iterator[Visitor]:
 
 @pytest.fixture
 def phone(browser: Browser, console: RunningSystem) -> Iterator[Visitor]:
-    """Somebody on a phone, 390 pixels wide, not logged in."""
-    with visitor(browser, console, width=390, height=844) as found:
+    """Somebody on a phone, 390 pixels wide, not logged in, to whom everything moves as it does unless one asks not."""
+    with visitor(browser, console, width=390, height=844, motion="no-preference") as found:
         yield found
 
 

@@ -67,6 +67,17 @@ def test_what_is_grave_is_found(admin: Visitor) -> None:
     ]  # fmt: skip
 
 
+def test_nothing_moves_for_who_asks_for_less_motion(admin: Visitor) -> None:
+    page = admin.open("/admin/ops")
+    moving = """() => [...document.querySelectorAll('*')].filter(one => ['', '::before', '::after'].some(part => {
+        const style = getComputedStyle(one, part);
+        return style.animationName !== 'none' || style.transitionDuration.split(',').some(each => parseFloat(each));
+    })).length"""
+    assert page.evaluate(moving) == 0
+    page.emulate_media(reduced_motion="no-preference")
+    assert page.evaluate(moving) > 0
+
+
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.title)
 def test_a_page_opens_everywhere_and_is_accessible(admin: Visitor, entry: Entry) -> None:
     page = admin.open(entry.path)
