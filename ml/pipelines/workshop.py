@@ -40,9 +40,10 @@ QUIET = {
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
-    # Nobody is there who could have an automation, or watch what comes by.
+    # Nobody is there who could have an automation or a block, or watch what comes by.
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
     "PREFECT_SERVER_EVENTS_STREAM_OUT_ENABLED": "false",
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
 }
 """Besides, where no server of somebody's own shows what runs: whoever waits reads our progress and our errors."""
 
