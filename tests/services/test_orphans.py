@@ -24,7 +24,7 @@ sys.exit("it goes on")
     ids=["before it asks", "before it is another program"],
 )
 def test_it_ends_although_what_it_was_forked_from_has_a_handler(parent: str, then: str) -> None:
-    """As one that `tipstream restore` forks has until it is nats-server; an own pid stands for a parent that is gone."""
+    """As a fork of `tipstream restore` has until it is nats-server; its own pid stands for a parent that is gone."""
     program = PROGRAM.format(parent=parent, then=then)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
