@@ -13,7 +13,9 @@ from ml.policies.draw import Draw
 from ml.policies.kernel import Array
 
 SAMPLES = 1024
-"""How many samples a table has: a propensity p read from it is within sqrt(p (1 - p) / 1024) of ideal, one sigma."""
+"""How many samples a table has: a propensity p read from it is within sqrt(p (1 - p) / 1024) of ideal, one sigma.
+
+An even number, since they come in pairs."""
 
 _EXACT = Context(prec=22)
 WIDE = np.finfo(np.longdouble).nmant >= 63
@@ -24,15 +26,15 @@ WIDE = np.finfo(np.longdouble).nmant >= 63
 def normals(d: int) -> Array:
     """The table (SAMPLES, d), read-only; about 0.01 s for d = 16, once."""
     draw = Draw(f"tipstream.normals.v1/{d}".encode())
-    pairs = np.array([_pair(draw) for _ in range((SAMPLES * d + 1) // 2)])
-    squares = pairs[:, 0] * pairs[:, 0] + pairs[:, 1] * pairs[:, 1]
+    points = np.array([_point(draw) for _ in range(SAMPLES * d // 2)])
+    squares = points[:, 0] * points[:, 0] + points[:, 1] * points[:, 1]
     scales = np.sqrt(-2.0 * logarithms(squares) / squares)
-    table: Array = (pairs * scales[:, None]).ravel()[: SAMPLES * d].reshape(SAMPLES, d)
+    table: Array = (points * scales[:, None]).reshape(SAMPLES, d)
     table.flags.writeable = False
     return table
 
 
-def _pair(draw: Draw) -> tuple[float, float]:
+def _point(draw: Draw) -> tuple[float, float]:
     """A point within the unit circle, but for its centre."""
     while True:
         u, v = 2.0 * draw.uniform() - 1.0, 2.0 * draw.uniform() - 1.0
