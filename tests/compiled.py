@@ -6,7 +6,7 @@
 from importlib import import_module
 
 from ml.policies.registry import warm_up
-from services.supervisor.forkserver import PRELOADED
+from services.forking.server import PRELOADED
 from tests.processes import SLOW_TO_IMPORT
 
 if __name__ == "__main__":

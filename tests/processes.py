@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
-from services.supervisor.forked import LOST, ForkServer
-from services.supervisor.forkserver import PRELOADED
+from services.forking.client import LOST, ForkServer
+from services.forking.server import PRELOADED
 
 SLOW_TO_IMPORT = (
     "mlflow.store.model_registry.sqlalchemy_store",

@@ -6,14 +6,16 @@ A walk over the log takes as long as the log is; in a thread of this process it 
 import asyncio
 import contextlib
 import os
-import sys
+import signal
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from tempfile import TemporaryFile
 from typing import Any, Literal
 
 import orjson
 
+from services.forking.start import command
 from services.problems import Problem
 from services.publishing import now_us
 from services.settings import Settings
@@ -87,19 +89,19 @@ class Evaluations:
 
     async def _ask(self, arguments: Sequence[str]) -> tuple[bytes, str]:
         where = {"TIPSTREAM_HOME": str(self._settings.home), "TIPSTREAM_NATS_URL": self._settings.bus_url}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services.cli", "evaluate", *arguments, "--json"),
-            env={**os.environ, **where},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
-            said, complained = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
+        start = command(["evaluate", *arguments, "--json"], {**os.environ, **where})
+        with TemporaryFile() as nothing, TemporaryFile() as said, TemporaryFile() as complained:
+            process = await start((nothing.fileno(), said.fileno(), complained.fileno()))
+            try:
+                with contextlib.suppress(OSError):
+                    os.setpriority(os.PRIO_PROCESS, process.pid, NICENESS)
                 await process.wait()
-        lines = complained.decode(errors="replace").strip().splitlines()
-        return said, lines[-1].removeprefix("tipstream: ") if lines else ""
+            finally:
+                if process.returncode is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(process.pid, signal.SIGKILL)
+                    await process.wait()
+            for written in (said, complained):
+                written.seek(0)
+            lines = complained.read().decode(errors="replace").strip().splitlines()
+            return said.read(), lines[-1].removeprefix("tipstream: ") if lines else ""

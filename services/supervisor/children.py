@@ -3,16 +3,13 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Protocol
 
-from services.orphans import end_with
-from services.supervisor.forked import ForkServer, Streams
+from services.forking.start import Process, Start
 
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
@@ -23,43 +20,6 @@ STOP_S = 15.0
 MLFLOW = "mlflow"
 PROCESSES: tuple[str, ...] = ("scorer", "projector", "analytics", "query", "replayer", "shadow", "api", MLFLOW)
 """The commands `tipstream up` runs beside the NATS server, in the order they are started."""
-
-
-class Process(Protocol):
-    """A process that runs, as `asyncio.subprocess` and `Forked` give it."""
-
-    @property
-    def pid(self) -> int: ...
-    @property
-    def returncode(self) -> int | None: ...
-    async def wait(self) -> int: ...
-
-
-Start = Callable[[Streams], Awaitable[Process]]
-"""Starts a process with these streams, out of reach of the terminal's signals. Raises OSError."""
-
-
-def program(argv: Sequence[str], environment: Mapping[str, str]) -> Start:
-    """How to start a program, which gets SIGTERM when this process is gone, however it went (Linux)."""
-
-    async def start(streams: Streams) -> Process:
-        stdin, stdout, stderr = streams
-        return await asyncio.create_subprocess_exec(
-            *argv,
-            env=dict(environment),
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            preexec_fn=partial(end_with, os.getpid()),
-            start_new_session=True,
-        )
-
-    return start
-
-
-def command(server: ForkServer, arguments: Sequence[str], environment: Mapping[str, str]) -> Start:
-    """How to start a command of Tipstream's own."""
-    return lambda streams: server.fork(arguments, environment, streams)
 
 
 @dataclass(slots=True)

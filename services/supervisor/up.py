@@ -16,11 +16,12 @@ from services.bus.connection import without_user
 from services.bus.embedded import server_command, write_config
 from services.bus.errors import BusUnavailable
 from services.bus.jetstream import JetStreamBus
+from services.forking.client import ForkServer
+from services.forking.start import Start, forked, program
 from services.keys import announce, load_secrets
 from services.settings import PREFIX, Settings
-from services.supervisor.children import MLFLOW, PROCESSES, Child, Start, command, program
+from services.supervisor.children import MLFLOW, PROCESSES, Child
 from services.supervisor.figures import show_figures
-from services.supervisor.forked import ForkServer
 from services.supervisor.ports import check_ports, claim_home
 from services.supervisor.room import renew_after_a_full_disk
 
@@ -100,9 +101,9 @@ class Supervisor:
         for process in PROCESSES:
             if process == MLFLOW and settings.mlflow == "off":
                 continue
-            self._keep(process, command(self._forks, [process], self._environment))
+            self._keep(process, forked(self._forks, [process], self._environment))
         if self._demo is not None:
-            self._keep("demo", command(self._forks, ["demo", *self._demo_options()], self._environment))
+            self._keep("demo", forked(self._forks, ["demo", *self._demo_options()], self._environment))
 
     async def _connect(self) -> JetStreamBus:
         try:

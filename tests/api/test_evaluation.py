@@ -5,12 +5,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from services.bus.jetstream import JetStreamBus
+from services.forking import server
 from services.importing.obd import BUILT_IN, import_obd
 from tests.api.callers import Door
+from tests.processes import forks
 from tests.waiting import until
 
 PATH = "/api/admin/evaluation"
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the API had been forked, as that of `tipstream up` is: so is what it starts."""
+    forks.start()
+    monkeypatch.setattr(server, "own_control", forks.control)
 
 
 async def done(door: Door, query: str) -> dict[str, Any]:
@@ -38,6 +49,7 @@ async def test_a_log_that_cannot_answer_says_why_and_is_asked_again_on_demand(do
     assert again.json()["state"] in ("waiting", "running")
 
 
+@pytest.mark.usefixtures("forked")
 async def test_an_imported_policy_is_evaluated(door: Door, bus: JetStreamBus, tmp_path: Path) -> None:
     (tmp_path / "item_context_men.csv").write_bytes((BUILT_IN / "item_context_men.csv").read_bytes())
     for policy in ("random", "bts"):
@@ -52,6 +64,7 @@ async def test_an_imported_policy_is_evaluated(door: Door, bus: JetStreamBus, tm
     assert {answer["estimator"] for answer in report["answers"] if answer["estimate"]} >= {"IPS", "SNIPS", "DR"}
 
 
+@pytest.mark.usefixtures("forked")
 async def test_what_cannot_be_asked_names_its_field(door: Door) -> None:
     for query, field in (
         ("policy=linucb&params=beta=1", "params"), ("policy=linucb&params=alpha", "params"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.supervisor.forked import LOST, Forked, ForkServer
+from services.forking.client import LOST, Forked, ForkServer
 from tests.processes import alive, forks, run_tipstream
 from tests.servers import free_port
 from tests.waiting import until

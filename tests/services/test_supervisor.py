@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from services.forking.start import program
 from services.settings import Settings
 from services.supervisor import children, room
-from services.supervisor.children import Child, program
+from services.supervisor.children import Child
 from services.supervisor.figures import summary
 from services.supervisor.ports import AlreadyRunning, PortTaken, check_ports, claim_home
 from tests.servers import free_port

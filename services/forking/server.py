@@ -1,7 +1,7 @@
 """A process that has imported all of Tipstream and forks the others, which so start at once and share its memory.
 
 Importing is nearly all that a start costs: one to four seconds of a processor in each of eight processes. Its client is
-`services.supervisor.forked`. What is imported may not start a thread or an event loop: they do not survive a fork
+`services.forking.client`. What is imported may not start a thread or an event loop: they do not survive a fork
 (those of NumPy's BLAS and of Arrow's allocator have handlers for it).
 """
 
@@ -25,13 +25,14 @@ PRELOADED = (
     "console.app",
     "ml.serving.app",
     "ml.serving.shadow",
+    "projections.off_policy.report",
     "projections.rebuild",
     "projections.worker",
     "services.demo.run",
     # DuckDB imports it with the first value that it is given.
     "pandas",
 )
-"""What any process of `tipstream up` imports."""
+"""What any process of `tipstream up` imports, and what they start."""
 
 STREAMS = 3
 

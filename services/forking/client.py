@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from services.supervisor import forkserver
+from services.forking import server
 
 LOST = 255
 """The exit code of a process whose fork server was killed: it gets SIGTERM, and nobody hears what came of it."""
@@ -25,21 +25,26 @@ class ForkServer:
     In a process that was forked itself, it is the server which that came from. `modules` are what it imports.
     """
 
-    def __init__(self, environment: Mapping[str, str], modules: Sequence[str] = forkserver.PRELOADED) -> None:
+    def __init__(self, environment: Mapping[str, str], modules: Sequence[str] = server.PRELOADED) -> None:
         self._environment, self._modules = environment, modules
         self._process: subprocess.Popen[bytes] | None = None
-        self._control = forkserver.own_control
+        self._control = server.own_control
+
+    @property
+    def control(self) -> socket.socket | None:
+        """Where it takes requests, once it has begun."""
+        return self._control
 
     def start(self) -> None:
         """See that it runs, which begins the import. Raises OSError."""
-        if forkserver.own_control is not None or (self._process is not None and self._process.poll() is None):
+        if server.own_control is not None or (self._process is not None and self._process.poll() is None):
             return
         self.close()
         self._control, served = socket.socketpair()
         with served:
             passed = (served.fileno(), self._control.fileno())
             arguments = map(repr, (os.getpid(), *passed, *self._modules))
-            program = f"from services.supervisor.forkserver import run; run({', '.join(arguments)})"
+            program = f"from services.forking.server import run; run({', '.join(arguments)})"
             self._process = subprocess.Popen(
                 [sys.executable, "-c", program],
                 env={**self._environment, "PYTHONUNBUFFERED": "1"},
@@ -96,10 +101,13 @@ class Forked:
     async def begun(cls, channel: socket.socket) -> "Forked":
         """The process that was asked for on this socket, once it is there. Raises OSError."""
         reader, writer = await asyncio.open_connection(sock=channel)
-        said = await reader.readline()
-        if not said:
+        try:
+            said = await reader.readline()
+            if not said:
+                raise OSError("the fork server ended before it could")
+        except BaseException:
             writer.close()
-            raise OSError("the fork server ended before it could")
+            raise
 
         async def follow() -> None:
             try:
