@@ -1,6 +1,7 @@
 """CloudEvents 1.0 binary mode over NATS headers (`ce-*`, percent-encoded as the NATS binding asks), and our own."""
 
 import re
+from contextlib import suppress
 from urllib.parse import quote, unquote
 
 CE_ID = "ce-id"
@@ -32,6 +33,10 @@ def to_header(value: str) -> str:
 
 
 def from_header(value: str) -> str:
-    """The text behind a header value; percent-encoded bytes that are not UTF-8 become U+FFFD, lone surrogates `?`."""
-    text = unquote(value, errors="replace") if "%" in value else value
-    return text if text.isascii() else text.encode(errors="replace").decode()
+    """The text behind a header value. What is not UTF-8 stands as it was written, a lone surrogate as its escape:
+    no two values become one."""
+    text = value
+    if "%" in value:
+        with suppress(UnicodeDecodeError):
+            text = unquote(value, errors="strict")
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()

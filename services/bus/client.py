@@ -70,13 +70,13 @@ class FastClient(Client):
 
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
-        if not raw.isascii():
-            return Client._parse_header_lines(raw)
-        found = {}
-        for line in raw.decode("ascii").split("\r\n"):
+        found: dict[str, str] = {}
+        # As in subjects; nats-py has one character for all of it, which makes ids alike that are not.
+        for line in raw.decode(errors="backslashreplace").split("\r\n"):
             name, colon, value = line.partition(":")
             if colon:
-                found[name.strip()] = value.strip()
+                # Of a header given twice the server knows a message by the first.
+                found.setdefault(name.strip(), value.strip())
         return found
 
     async def _send_publish(

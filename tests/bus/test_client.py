@@ -9,9 +9,8 @@ from services.bus.client import FastClient
 BLOCKS = [
     b"a: b\r\n\r\n",
     b"ce-id: x\r\nce-time: 2026-01-01T00:00:00Z\r\n\r\n",
-    b"a:b\r\nc:\td \r\nempty:\r\nno colon\r\ntwice: 1\r\ntwice: 2\r\n\r\n",
+    b"a:b\r\nc:\td \r\nempty:\r\nno colon\r\n\r\n",
     "name: Zoë\r\n".encode(),
-    b"bad: \xff\xfe\r\n",
     b"",
 ]
 
@@ -39,6 +38,14 @@ async def written(client: Client, headers: dict[str, str], times: int) -> bytes:
 @pytest.mark.parametrize("block", BLOCKS)
 def test_headers_are_parsed_as_nats_py_parses_them(block: bytes) -> None:
     assert FastClient._parse_header_lines(block) == Client._parse_header_lines(block)
+
+
+def test_of_a_header_given_twice_the_first_counts_as_for_the_server() -> None:
+    assert FastClient._parse_header_lines(b"twice: 1\r\ntwice: 2\r\n") == {"twice": "1"}
+
+
+def test_bytes_that_are_not_utf_8_stay_told_apart() -> None:
+    assert FastClient._parse_header_lines("a: Zoë ".encode() + b"\xff\r\n") == {"a": "Zoë \\xff"}
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,19 @@ async def test_headers_that_are_none_are_left_out(
     again = await jetstream.get(end - 1)
     assert again is not None
     assert again.data == b"{}"
+
+
+@pytest.mark.parametrize("said", [(b"\xff", b"\xfe"), (b"%FF", b"%FE")])
+async def test_two_events_whose_ids_are_no_text_are_two(
+    jetstream: JetStreamBus, nats_server: NatsServer, said: tuple[bytes, bytes]
+) -> None:
+    blocks = [b"NATS/1.0\r\nce-id: " + name + b"\r\nce-id: again\r\n\r\n" for name in said]
+    commands = [
+        b"HPUB tips.feedback.helpful.ann acks %d %d\r\n%s{}\r\n" % (len(block), len(block) + 2, block)
+        for block in blocks
+    ]
+    await publish_raw(nats_server, *commands)
+    end = (await jetstream.info()).last_seq
+    read = [recorded async for batch in jetstream.read(end - 2, upto=end) for recorded in batch]
+    found = [Decoder("", Trust({})).decode(recorded) for recorded in read]
+    assert len({entry.event_id for entry in found if not isinstance(entry, Malformed)}) == 2
