@@ -16,6 +16,7 @@ from services.accounts.roles import PERMISSIONS, ROLES, Permission, Role
 from services.accounts.tickets import Tickets
 from services.accounts.visitors import LONGEST_DAYS as LONGEST_LINK_DAYS
 from services.accounts.visitors import USUAL_DAYS, link_path
+from services.cli import panels
 from services.cli.rows import show_rows
 from services.settings import Settings
 
@@ -35,9 +36,9 @@ class BadRole(TipstreamError):
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this module."""
-    app.add_typer(account, name="account")
-    app.add_typer(key, name="key")
-    app.command()(link)
+    app.add_typer(account, name="account", rich_help_panel=panels.ACCESS)
+    app.add_typer(key, name="key", rich_help_panel=panels.ACCESS)
+    app.command(rich_help_panel=panels.ACCESS)(link)
 
 
 @account.command("list")

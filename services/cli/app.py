@@ -31,6 +31,7 @@ evaluating.add_to(app)
 features.add_to(app)
 training.add_to(app)
 accounts.add_to(app)
+processes.add_each_to(app)
 
 
 @app.callback()

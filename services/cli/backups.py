@@ -15,6 +15,7 @@ from services.backup.archive import Progress as Tell
 from services.backup.archive import verified
 from services.backup.manifest import Manifest
 from services.bus.jetstream import JetStreamBus
+from services.cli import panels
 from services.cli.ending import run_to_its_end
 from services.cli.output import visible
 from services.durable import NotWritten, check_place
@@ -25,8 +26,8 @@ CONNECT_S = 5.0
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this module."""
-    app.command()(backup)
-    app.command()(restore)
+    app.command(rich_help_panel=panels.LOG)(backup)
+    app.command(rich_help_panel=panels.LOG)(restore)
 
 
 def backup(

@@ -15,6 +15,7 @@ from contracts.events.admin import UserErasureRequested
 from projections.erasure import Plan, erasure_subject, plan_erasure
 from services.bootstrap import load_signer
 from services.bus.jetstream import JetStreamBus
+from services.cli import panels
 from services.cli.watching import listening
 from services.publishing import EventPublisher, new_id
 from services.settings import Settings
@@ -29,7 +30,7 @@ class NotErased(TipstreamError):
 
 def add_to(app: typer.Typer) -> None:
     """Register the command of this module."""
-    app.command()(erase)
+    app.command(rich_help_panel=panels.LOG)(erase)
 
 
 def erase(

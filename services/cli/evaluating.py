@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from contracts.times import SECOND_US
 from services.bus.jetstream import JetStreamBus
+from services.cli import panels
 from services.cli.operations import CONNECT_S, BadOption
 from services.settings import Settings
 
@@ -23,7 +24,7 @@ LONGEST_DAYS = 3660
 
 def add_to(app: typer.Typer) -> None:
     """Register the command of this module."""
-    app.command()(evaluate)
+    app.command(rich_help_panel=panels.QUESTIONS)(evaluate)
 
 
 def evaluate(

@@ -18,6 +18,7 @@ from contracts.lines import json_line
 from contracts.subjects import check_pattern
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
+from services.cli import panels
 from services.cli.output import visible
 from services.publishing import conflict, new_id, now_us
 from services.settings import Settings
@@ -43,9 +44,9 @@ class IdTaken(TipstreamError):
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this module."""
-    app.command()(publish)
-    app.command()(tail)
-    app.command("import")(import_)
+    app.command(rich_help_panel=panels.EVENTS)(publish)
+    app.command(rich_help_panel=panels.EVENTS)(tail)
+    app.command("import", rich_help_panel=panels.EVENTS)(import_)
 
 
 def publish(

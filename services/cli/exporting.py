@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from projections.rate import Rate
 from services.bootstrap import open_decoder
 from services.bus.jetstream import JetStreamBus
+from services.cli import panels
 from services.cli.ending import run_to_its_end
 from services.cli.operations import CONNECT_S, User
 from services.cli.output import visible
@@ -28,7 +29,7 @@ STANDARD_OUTPUT = "-"
 
 def add_to(app: typer.Typer) -> None:
     """Register the command of this module."""
-    app.command()(export)
+    app.command(rich_help_panel=panels.EVENTS)(export)
 
 
 def export(

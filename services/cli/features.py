@@ -16,6 +16,7 @@ from ml.features.listing import FEATURE_COLUMNS, SIGNAL_COLUMNS, cell, described
 from ml.offline.feast_repo import export_feast
 from projections.afresh import folded_afresh
 from services.bus.jetstream import JetStreamBus
+from services.cli import panels
 from services.cli.operations import CONNECT_S, BadOption
 from services.cli.rows import show_rows
 from services.settings import Settings
@@ -29,7 +30,7 @@ class FeastMissing(TipstreamError):
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this module."""
-    app.add_typer(features, name="features")
+    app.add_typer(features, name="features", rich_help_panel=panels.MODELS)
 
 
 @features.command("list")

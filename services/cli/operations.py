@@ -18,6 +18,7 @@ from projections.replay import EVERY_PROJECTION, Plan, last_seq_of, plan_replay,
 from projections.statement import ask_sql
 from services.bootstrap import load_signer
 from services.bus.jetstream import JetStreamBus
+from services.cli import panels
 from services.cli.output import visible
 from services.cli.rows import show_rows
 from services.cli.watching import listening
@@ -40,8 +41,9 @@ class BadOption(TipstreamError):
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this module."""
-    for command in (replay, verify, sql):
-        app.command()(command)
+    for command in (replay, verify):
+        app.command(rich_help_panel=panels.LOG)(command)
+    app.command(rich_help_panel=panels.QUESTIONS)(sql)
 
 
 def replay(

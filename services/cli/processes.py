@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from services.cli import panels
 from services.settings import Settings
 
 People = Annotated[int, typer.Option(help="How many simulated people.", min=1, max=5000)]
@@ -14,9 +15,14 @@ Seed = Annotated[int, typer.Option(help="The same seed gives the same people and
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the commands of this module."""
-    for command in (up, api, scorer, projector, analytics, query, replayer, shadow, mlflow, demo):
-        app.command()(command)
+    """Register the command that runs all."""
+    app.command(rich_help_panel=panels.RUN)(up)
+
+
+def add_each_to(app: typer.Typer) -> None:
+    """Register the commands that run one process."""
+    for command in (api, scorer, projector, analytics, query, replayer, shadow, mlflow, demo):
+        app.command(rich_help_panel=panels.ONE_PROCESS)(command)
 
 
 def up(
