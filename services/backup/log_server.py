@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,6 +18,7 @@ from services.orphans import end_with
 
 START_S = 60.0
 STOP_S = 60.0
+LOOK_S = 0.05
 
 
 @asynccontextmanager
@@ -55,10 +57,22 @@ async def log_server(home: Path) -> AsyncIterator[JetStreamBus]:
 
 
 def wait_for_its_end(home: Path) -> None:
-    """Return once a server that a killed process left behind on `home` has ended."""
-    if _log_of(home).exists():
-        with _log_of(home).open("rb") as log:
-            fcntl.flock(log, fcntl.LOCK_EX)
+    """Return once a server that a killed process left behind on `home` has ended; RestoreFailed when it never does."""
+    if not _log_of(home).exists():
+        return
+    deadline = time.monotonic() + STOP_S
+    with _log_of(home).open("rb") as log:
+        while True:
+            try:
+                fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() < deadline:
+                    time.sleep(LOOK_S)
+                    continue
+                raise RestoreFailed(
+                    f"the NATS server of a restore that was killed still runs on {home}; end it and restore again"
+                ) from None
+            return
 
 
 def _log_of(home: Path) -> Path:

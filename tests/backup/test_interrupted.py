@@ -1,5 +1,6 @@
 """A restore that was killed keeps everybody from HOME, and the next one ends it."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -9,7 +10,8 @@ from typing import IO
 
 import pytest
 
-from services.backup import restoring
+from services.backup import log_server, restoring
+from services.backup.errors import RestoreFailed
 from services.backup.restoring import restore
 from services.settings import Settings, SettingsError
 from tests.backup.installation import backed_up, files_in, furnish, quiet, records_of
@@ -97,3 +99,15 @@ async def test_a_log_that_a_killed_restore_put_on_another_server_is_taken(
             await restore(settings, whole, quiet)
     await restore(settings, whole, quiet)
     assert "keys/signing.key" in files_in(settings.home)
+
+
+async def test_a_server_that_a_killed_restore_left_behind_and_that_never_ends_is_told(
+    whole: Path, elsewhere: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_server, "STOP_S", 0.2)
+    elsewhere.restoring_dir.mkdir(parents=True)
+    with (elsewhere.restoring_dir / "nats-server.log").open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(RestoreFailed, match="still runs on"):
+            await restore(elsewhere, whole, quiet)
+    await restore(elsewhere, whole, quiet)
