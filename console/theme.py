@@ -34,7 +34,7 @@ CHART_THEME: dict[str, Any] = {
     "categoryAxis": _BARE,
     "valueAxis": _AXIS,
     "timeAxis": _BARE,
-    "legend": {"textStyle": {"color": _INK}, "itemWidth": 9, "itemHeight": 9, "icon": "circle"},
+    "legend": {"textStyle": {"color": _INK}, "itemWidth": 9, "itemHeight": 18, "icon": "circle"},
     "tooltip": {
         "confine": True,
         "backgroundColor": "#1d2433",

@@ -20,7 +20,7 @@ Kind = Literal["text", "number", "id", "time", "chip", "action"]
 _BODY = """
 <q-tr :props="props" CHOOSE>
   <q-td v-for="col in props.cols" :key="col.name" :props="props" :class="'kind-' + col.kind"
-        :title="col.kind == 'text' ? col.value : undefined">
+        :title="col.kind == 'text' || col.kind == 'id' ? col.value : undefined">
     <a v-if="props.row[col.name + ':href']" :href="props.row[col.name + ':href']" @click.stop>{{ col.value }}</a>
     <span v-else-if="col.kind == 'chip' && col.value"
           :class="'chip tone-' + (props.row[col.name + ':tone'] || '')">{{ col.value }}</span>

@@ -1,5 +1,7 @@
 """The history of admin actions: filtered, paged, and each opened to its body."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 from nicegui import ui
@@ -17,6 +19,7 @@ from services.bus.errors import BusUnavailable, RequestFailed
 
 PREFIX = "tipstream."
 PAGE = 25
+LOOKS, LOOK_S = 25, 0.2
 TONES: dict[str, Tone] = {
     "done": "good", "ok": "good", "erased": "good", "running": "accent", "different": "bad", "failed": "bad",
     "refused": "warn", "timed_out": "warn", "ended": "warn",
@@ -59,9 +62,15 @@ class Actions:
         self._newest.visible = self._older.visible = False
         ui.timer(0, self._begin, once=True)
 
-    async def newest(self) -> None:
-        """Read from the latest action on."""
+    async def newest(self, seq: int = 0) -> None:
+        """Read from the latest action on, once the history holds event `seq`: it is folded beside the read model."""
         self._address.set(before=None)
+        for _ in range(LOOKS if seq else 0):
+            with suppress(BusUnavailable, RequestFailed):
+                latest = await history(self._visit.parts, limit=1)
+                if latest and latest[0]["seq"] >= seq:
+                    break
+            await asyncio.sleep(LOOK_S)
         await self._show()
 
     async def _begin(self) -> None:

@@ -57,7 +57,7 @@ class Policies:
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
-        self._changed: Callable[[], Awaitable[None]] | None = None
+        self._changed: Callable[[int], Awaitable[None]] | None = None
         with panel("Policies", note="Which policy decides, and for how many people."):
             self._table = Table(COLUMNS, (), label="Policies", page_size=0)
             self._shadows = ui.element("div").classes("w-full")
@@ -65,8 +65,8 @@ class Policies:
                 self._form()
         ui.timer(0, self.show, once=True)
 
-    def on_change(self, changed: Callable[[], Awaitable[None]]) -> None:
-        """Call this after a change."""
+    def on_change(self, changed: Callable[[int], Awaitable[None]]) -> None:
+        """Call this after a change, with the event's sequence."""
         self._changed = changed
 
     async def show(self) -> None:
@@ -145,7 +145,7 @@ class Policies:
             ui.notify(f"Asked for: event {done.seq}. The read model is behind; see Health.", type="warning")
         await self.show()
         if self._changed is not None:
-            await self._changed()
+            await self._changed(done.seq)
 
 
 def shares_of(rows: list[dict[str, Any]]) -> dict[str, float]:

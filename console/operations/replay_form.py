@@ -88,7 +88,8 @@ class ReplayForm:
         with self._shown:
             _show(found)
             action = "Switch back…" if order.back else "Replay…"
-            ui.button(action, on_click=lambda: self._ask(order, found), color="primary").props("unelevated")
+            button = ui.button(action, on_click=lambda: self._ask(order, found), color="primary")
+            button.props("unelevated").style("align-self: flex-start")
 
     async def _ask(self, order: ReplayOrder, found: ReplayPlan) -> None:
         text = "\n".join(f"{one.projection}: {one.effect}" for one in found.touched)
@@ -111,4 +112,5 @@ def _show(found: ReplayPlan) -> None:
         notice(
             f"{amount(found.events, 'events')} a projection would be read. Nothing has been touched.", title="The plan"
         )
-    Table(PLAN, [one.model_dump() for one in found.touched], label="The plan", page_size=0)
+    table = Table(PLAN, [one.model_dump() for one in found.touched], label="The plan", page_size=0)
+    table.element.props("wrap-cells")

@@ -1,6 +1,7 @@
 """Accounts: who may come in and as what, keys for programs, and what each role may do."""
 
 from asyncio import to_thread
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from nicegui import ui
@@ -30,6 +31,7 @@ from services.api.admin.accounts import (
     remove_account,
     revoke_key,
 )
+from services.problems import Problem
 
 LASTS = {"30": "30 days", "90": "90 days", "365": "a year", "": "for ever"}
 ROLE_CHOICE: dict[str, str] = {role: role for role in ROLES}
@@ -95,24 +97,24 @@ class _Accounts:
         await (self._change(row) if action == "change" else self._remove(row["name"]))
 
     async def _add(self) -> None:
-        asked = await _ask("Add an account", "Add", name="", role="viewer")
-        if asked is not None:
+        async def add(name: str, password: str, role: Role) -> str:
             await self._visit.check("administer")
-            name, password, role = asked
             order = AccountToAdd(name=name, password=SecretStr(password), role=role)
             await to_thread(add_account, self._visit.parts, order)
-            ui.notify(f"{name} may log in as {role}")
-            await self._show()
+            return f"{name} may log in as {role}"
+
+        await _ask("Add an account", "Add", add, name="", role="viewer")
+        await self._show()
 
     async def _change(self, row: Row) -> None:
-        asked = await _ask(f"Change {row['name']}", "Change", name=row["name"], role=row["role"])
-        if asked is not None:
+        async def change(name: str, password: str, role: Role) -> str:
             await self._visit.check("administer")
-            _, password, role = asked
-            change = AccountChange(password=SecretStr(password) if password else None, role=role)
-            await to_thread(change_account, self._visit.parts, row["name"], change)
-            ui.notify(f"{row['name']} is {role}" + (" and has another password" if password else ""))
-            await self._show()
+            order = AccountChange(password=SecretStr(password) if password else None, role=role)
+            await to_thread(change_account, self._visit.parts, name, order)
+            return f"{name} is {role}" + (" and has another password" if password else "")
+
+        await _ask(f"Change {row['name']}", "Change", change, name=row["name"], role=row["role"])
+        await self._show()
 
     async def _remove(self, name: str) -> None:
         said = "Sessions and keys of this account end at once."
@@ -123,8 +125,24 @@ class _Accounts:
             await self._show()
 
 
-async def _ask(title: str, action: str, *, name: str, role: Role) -> tuple[str, str, Role] | None:
-    """A name, a password (empty: as it was) and a role; None when it was cancelled."""
+async def _ask(
+    title: str, action: str, act: Callable[[str, str, Role], Awaitable[str]], *, name: str, role: Role
+) -> None:
+    """Have `act` done with a name, a password (empty: as it was) and a role, and say what it says was done.
+
+    What is refused is said in the dialogue, which keeps what was typed.
+    """
+
+    async def agree() -> None:
+        try:
+            done = await act((called.value or "").strip(), secret.value or "", chosen.value)
+        except Problem as problem:
+            refused.set_text(str(problem))
+            refused.visible = True
+        else:
+            dialog.submit(True)
+            ui.notify(done)
+
     with ui.dialog() as dialog, ui.card().classes("stack").style("max-width: 420px; width: 100%"):
         dialog.props["aria-label"] = title
         ui.label(title).style("font-weight: 600; font-size: 16px")
@@ -134,11 +152,12 @@ async def _ask(title: str, action: str, *, name: str, role: Role) -> tuple[str, 
         hint = f"at least {SHORTEST} characters" + ("; empty leaves it as it is" if name else "")
         secret.props("outlined autocomplete=new-password").classes("w-full").props["hint"] = hint
         chosen = ui.select(ROLE_CHOICE, value=role, label="Role").props("outlined").classes("w-full")
+        refused = ui.label("").classes("tone-bad break").props('role="alert"')
+        refused.visible = False
         with ui.element("div").classes("line w-full").style("justify-content: flex-end"):
             ui.button("Cancel", on_click=lambda: dialog.submit(False), color=None).props("flat")
-            ui.button(action, on_click=lambda: dialog.submit(True), color="primary").props("unelevated")
-    agreed = bool(await answer_of(dialog))
-    return (called.value or "", secret.value or "", chosen.value) if agreed else None
+            ui.button(action, on_click=agree, color="primary").props("unelevated")
+    await answer_of(dialog)
 
 
 class _Keys:

@@ -68,6 +68,7 @@ class Board:
         """Follow what the filters let through, from the ring on; with a pattern that is none, what was followed."""
         values = self._address.values
         if _complaint(values["subject"]) is not None:
+            self._status.text = "no such pattern"
             return
         self._wanted = wanted_by(values["subject"] or None, values["user"] or None)
         self._leave()
@@ -99,13 +100,21 @@ class Board:
             async for batch in batches:
                 if monotonic() - checked > CHECK_S:
                     checked = monotonic()
-                    await self._visit.check("view")
+                    await self._may_view()
                 if batch.sightings or batch.renewed or renew:
                     await self._tail.push(batch, renew=renew)
                     renew = False
                 # Without the stream nothing is known of a rate: none a second would sound as if all were calm.
                 rate = "no answer" if silence(self._visit.watch) else f"{ring.events_per_s:,.0f} events/s"
                 self._status.text = f"{rate} · {ring.seq:,} in all"
+
+    async def _may_view(self) -> None:
+        """Raises Problem; what is said of it goes after a while, and a list that stands still looks as if it lived."""
+        try:
+            await self._visit.check("view")
+        except Problem:
+            self._status.text = "not followed any more: log in again"
+            raise
 
     def _by_subject(self, pattern: str) -> None:
         self._address.set(subject=pattern.strip())

@@ -26,7 +26,8 @@ async def operations(
     address = Address(
         "/admin/ops", replay=replay, actor=actor, type=type, text=text, statements=statements, before=before
     )
-    with ui.element("div").classes("cols"):
+    # Their tables have eight columns: side by side only where there is room for them.
+    with ui.element("div").classes("cols").style("--col: 760px"):
         policies = Policies(visit)
         if visit.may("operate"):
             form = ReplayForm(visit)

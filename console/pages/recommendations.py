@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from nicegui import ui
 from pydantic import ValidationError
@@ -19,6 +19,7 @@ from console.ids import shown_id
 from console.moments import moment
 from console.pages.decision import show_decision, words_of
 from contracts.errors import TipstreamError
+from contracts.events.base import Position
 from services.api.admin.decisions import DecisionPage, LogQuery, decisions
 from services.api.admin.ladder import policies
 from services.api.admin.tips import tips
@@ -36,8 +37,8 @@ async def recommendations(
     policy: str = "",
     since: str = "",
     until: str = "",
-    reacted: str = "",
-    before: str = "",
+    reacted: Literal["", "true", "false"] = "",
+    before: Position | None = None,
     decision: str = "",
     candidate: str = "",
 ) -> None:
@@ -100,7 +101,7 @@ class Log:
         with self._pager:
             values = self._address.values
             if values["before"]:
-                ui.link("Newest", url(PATH, **values | {"before": ""}))
+                ui.link("Newest", url(PATH, **values | {"before": None}))
             if found.next is not None:
                 ui.link("Older", url(PATH, **values | {"before": found.next})).style("margin-left: auto")
 
@@ -117,8 +118,7 @@ class Log:
             self._policy = choice_filter("Policy", now, values["policy"], follow("policy"))
             text_filter("From", values["since"][:10], follow("since")).props("type=date")
             text_filter("To", values["until"][:10], follow("until")).props("type=date")
-            reacted = values["reacted"] if values["reacted"] in REACTED else ""
-            choice_filter("Reaction", REACTED, reacted, follow("reacted"))
+            choice_filter("Reaction", REACTED, values["reacted"], follow("reacted"))
 
     async def _know(self) -> None:
         """Take in the tips' titles and the policies' names, which the filters offer too."""
@@ -130,7 +130,7 @@ class Log:
         self._policy.set_options({"": "All"} | {name: name for name in names if name})
 
     async def _follow(self, name: str, value: str) -> None:
-        self._address.set(**{name: value, "before": ""})
+        self._address.set(**{name: value, "before": None})
         await self.load()
 
     def _query(self) -> LogQuery:
@@ -153,9 +153,11 @@ class Log:
         if any(self._address.values.values()):
             empty("No such decision", "Nothing in the log fits these filters.", link="Show all", target=PATH)
             return
+        # Anybody's tips page is open in a demo only.
+        demo = self._parts.settings.demo == "on"
         empty(
             "No decisions yet", "A decision is logged for every recommendation that is asked for.",
-            link="Ask for one on the tips page", target="/",
+            link="Ask for one on the tips page" if demo else "See how to ask for one", target="/" if demo else "/docs",
         )  # fmt: skip
 
     def _columns(self) -> list[Column]:
