@@ -85,6 +85,10 @@ def trust_of(first: Recorded | None) -> Trust:
     try:
         if first is None:
             raise ValueError("the stream is empty")
+        if first.seq > 1:
+            raise ValueError(f"its events before {first.seq} were deleted; restore a backup into another one")
+        if first.subject != StreamStarted.SUBJECT:
+            raise ValueError(f"it begins with {first.subject}")
         body = orjson.loads(first.data)
         trust = Trust({body["key_id"]: base64.b64decode(body["public_key"], validate=True)})
         entry = Decoder("", trust).decode(first)

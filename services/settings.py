@@ -30,11 +30,14 @@ def _absolute(path: Path) -> Path:
     return path
 
 
-def _reachable(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"nats", "tls", "ws", "wss"} or not parts.hostname or not _has_port(parts):
-        raise ValueError("is no NATS address; write one as nats://host:4222")
-    return url
+def _reachable(urls: str) -> str:
+    found = [url.strip() for url in urls.split(",")]
+    for parts in map(urlsplit, found):
+        if parts.scheme not in {"nats", "tls", "ws", "wss"} or not parts.hostname or not _has_port(parts):
+            raise ValueError(
+                "is no NATS address; write one as nats://host:4222, those of a cluster with commas between"
+            )
+    return ",".join(found)
 
 
 def _has_port(parts: SplitResult) -> bool:

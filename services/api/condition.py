@@ -54,6 +54,15 @@ MAKE_ROOM = (
     "make room where NATS keeps its store: `tipstream up` then starts its server again within seconds; "
     "start a server of your own again yourself, or give it a larger max_file_store"
 )
+REFUSALS = (
+    ("account", "raise the JetStream limits of the account that TIPSTREAM_NATS_URL names; decisions wait meanwhile"),
+    ("sealed", "nothing is ever stored in a sealed stream: back it up, delete it, and restore it as one that is not"),
+    ("message size", "take the limit off: `nats stream edit TIPS --max-msg-size=-1`"),
+    ("maximum", "take the limit off: `nats stream edit TIPS --max-msgs=-1 --max-bytes=-1`"),
+)
+"""What the server says in words when it refuses all messages, and what mends it; else there is no room."""
+
+RESTORE = "what was deleted is in a backup only: `tipstream restore` puts it into an empty HOME or another server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +168,12 @@ class Watch:
             "server": link.bus.server,
             "last_error": link.last_error,
         }
+        if info.last_seq and info.first_seq != 1:
+            wrong = f"events were deleted from its beginning: it begins at {info.first_seq:,}"
+            return Component("down", info.last_seq, 0, 0.0, details | {"last_error": wrong, "remedy": RESTORE})
+        if info.mismatch is not None:
+            wrong, _, remedy = info.mismatch.partition("; ")
+            return Component("down", info.last_seq, 0, 0.0, details | {"last_error": wrong, "remedy": remedy})
         return Component("up", info.last_seq, 0, 0.0, details)
 
     def _storing(self, stream: Component, scorer: Component) -> Component:
@@ -170,7 +185,7 @@ class Watch:
         return replace(
             stream,
             state="down",
-            details={**stream.details, "last_error": f"it stores nothing ({refused})", "remedy": MAKE_ROOM},
+            details={**stream.details, "last_error": f"it stores nothing ({refused})", "remedy": remedy_of(refused)},
         )
 
     async def _scorer(self) -> Component:
@@ -221,6 +236,11 @@ def _projected(status: Answer) -> Component:
     if state == "up" and lag_events > BEHIND_EVENTS and lag_seconds > BEHIND_S:
         state = "behind"
     return Component(state, status.get("seq"), lag_events, round(lag_seconds, 3), status)
+
+
+def remedy_of(refused: str) -> str:
+    """What to do about a stream that stores nothing, from the server's words for it."""
+    return next((remedy for word, remedy in REFUSALS if word in refused), MAKE_ROOM)
 
 
 def _serving(components: Mapping[str, Component]) -> bool:

@@ -1,6 +1,7 @@
 """One NATS connection that reconnects for ever, and JetStream's JSON API over it."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Self
@@ -13,11 +14,16 @@ from nats.errors import TimeoutError as NatsTimeout
 
 from services.bus.client import FastClient
 from services.bus.errors import BusClosed, BusUnavailable, ServerRefused, StreamMissing
+from services.bus.refusals import STORES_NOTHING
 
 ATTEMPT_S = 2.0
 TIMEOUT_S = 5.0
 RECONNECT_WAIT_S = 0.2
 STREAM_NOT_FOUND = 10059
+# As nats-py has it, which writes the server's words in small letters.
+FORBIDDEN = re.compile(r'permissions violation for (?:publish|subscription) to "([^"]+)"')
+
+log = logging.getLogger(__name__)
 
 
 class Connection:
@@ -33,13 +39,14 @@ class Connection:
         self.on_change: set[Callable[[], None]] = set()
         self.closed = False
         self._up = asyncio.Event()
+        self._forbidden: set[str] = set()
 
     @classmethod
     async def open(cls, url: str, *, name: str, timeout: float | None) -> Self:
         """Connect, waiting up to `timeout` seconds for the server (None: for ever). Raises BusUnavailable."""
         link = cls(url)
         connecting = link.nc.connect(
-            url,
+            url.split(","),
             name=name,
             inbox_prefix="_INBOX." + re.sub(r"[^A-Za-z0-9_-]", "-", name),
             error_cb=link._on_error,
@@ -65,7 +72,7 @@ class Connection:
                 await link.close()
         if not opened:
             why = link.last_error or (None if task.cancelled() else task.exception())
-            raise BusUnavailable(f"no NATS server at {link.url} ({why}); start it with `tipstream up`")
+            raise BusUnavailable(_not_opened(link.url, str(why)))
         link._up.set()
         return link
 
@@ -117,7 +124,8 @@ class Connection:
         return answer
 
     async def ask(self, subject: str, data: bytes, timeout: float = TIMEOUT_S) -> Msg:
-        """Repeat a harmless request until it is answered. Raises BusUnavailable after `timeout` seconds."""
+        """Repeat a harmless request until it is answered. Raises BusUnavailable after `timeout` seconds, ServerRefused
+        where the user may not ask it."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while (left := deadline - loop.time()) > 0:
@@ -128,6 +136,7 @@ class Connection:
                 self.last_error = f"no JetStream behind {subject}"
                 await asyncio.sleep(0.1)
             except (NatsTimeout, ConnectionClosedError, OutboundBufferLimitError) as problem:
+                self._heed_forbidden(subject)
                 self.last_error = f"{subject}: {problem}"
         raise BusUnavailable(f"{self.url} did not answer in {timeout:g} s ({self.last_error})")
 
@@ -137,10 +146,12 @@ class Connection:
         return answer_of(subject, msg)
 
     async def ask_once(self, subject: str, data: bytes, timeout: float) -> Msg:
-        """A request that must not be repeated. Raises BusUnavailable when no answer comes within `timeout` seconds."""
+        """A request that must not be repeated. Raises BusUnavailable when no answer comes within `timeout` seconds,
+        ServerRefused where the user may not ask it."""
         try:
             return await self.request(subject, data, timeout)
         except (NatsTimeout, NoRespondersError, ConnectionClosedError, OutboundBufferLimitError) as problem:
+            self._heed_forbidden(subject)
             raise BusUnavailable(f"{self.url} did not answer on {subject} in {timeout:g} s ({problem})") from None
 
     async def close(self) -> None:
@@ -154,6 +165,14 @@ class Connection:
 
     async def _on_error(self, problem: Exception) -> None:
         self.last_error = f"{type(problem).__name__}: {problem}"
+        if (found := FORBIDDEN.search(str(problem))) is not None and found[1] not in self._forbidden:
+            # Kept, since the server says so once for each message and then answers nothing.
+            self._forbidden.add(found[1])
+            log.error("%s does not permit this user to use %s", self.url, found[1])
+
+    def _heed_forbidden(self, subject: str) -> None:
+        if subject.lower() in self._forbidden:
+            raise ServerRefused(f"{self.url} does not permit this user to publish to {subject}; allow it on the server")
 
     async def _on_disconnect(self) -> None:
         if not self.closed:
@@ -173,6 +192,16 @@ class Connection:
     def _tell(self) -> None:
         for hook in list(self.on_change):
             hook()
+
+
+def _not_opened(url: str, why: str) -> str:
+    """Why no connection stands, and what to do: a server may be there and want somebody else."""
+    said = why.lower()
+    if "authorization" in said:
+        return f"{url} does not take this user, password or token ({why}); see TIPSTREAM_NATS_URL"
+    if "certificate" in said:
+        return f"{url} shows a certificate that is not trusted ({why}); name its authority's in SSL_CERT_FILE"
+    return f"no NATS server at {url} ({why}); start it with `tipstream up`"
 
 
 def answer_of(subject: str, msg: Msg) -> dict[str, Any]:
@@ -201,11 +230,13 @@ def _heed_cancelling(before: int) -> None:
 
 
 def without_user(url: str) -> str:
-    """The address as it may be shown to anybody."""
-    scheme, separator, rest = url.partition("://")
-    return scheme + separator + rest.rpartition("@")[2]
+    """The address, or those of a cluster, as it may be shown to anybody."""
+    parts = (one.partition("://") for one in url.split(","))
+    return ",".join(scheme + separator + rest.rpartition("@")[2] for scheme, separator, rest in parts)
 
 
 def temporary(error: Mapping[str, Any]) -> bool:
-    """Whether a JetStream error may pass by itself: overload, a full disk, an election, a duplicate in flight."""
-    return error.get("code", 0) in (408, 409, 429) or error.get("code", 0) >= 500
+    """Whether a JetStream error says how the stream is and not what is wrong with a message: it may pass by itself
+    (overload, a full disk, an election, a duplicate in flight), or be mended on the server."""
+    code = error.get("code", 0)
+    return code in (408, 409, 429) or code >= 500 or error.get("err_code") in STORES_NOTHING

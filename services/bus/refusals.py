@@ -1,9 +1,10 @@
-"""Whether the stream stores nothing although its server is there: it has no room, or gives no acks at all."""
+"""Whether the stream stores nothing although its server is there: it has no room, is closed, or gives no acks."""
 
 from collections.abc import Callable
 
-# JetStream's words for a store that is full: insufficient resources, storage resources exceeded, store failed.
-FULL = frozenset({10023, 10047, 10077})
+STORES_NOTHING = frozenset({10002, 10023, 10047, 10054, 10077, 10109})
+"""JetStream's codes for a stream that takes no message, whatever is in it: the account's limits are reached,
+insufficient resources, storage resources exceeded, somebody limited the size of messages, store failed, sealed."""
 # With its disk full a server gives no answer. One late ack is no sign of that.
 SILENT_S = 3.0
 # Whoever was refused may never ask again, and nothing would end it.
@@ -34,7 +35,7 @@ class Refusals:
         """The stream acknowledged a message (no error), or refused it."""
         if error is None:
             self.forget()
-        elif error.get("err_code") in FULL:
+        elif error.get("err_code") in STORES_NOTHING:
             self._refused = (self._now(), str(error.get("description")))
 
     def unanswered(self) -> None:

@@ -62,7 +62,8 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """A stream's state; `created` (RFC 3339) names its incarnation, `deleted` counts the gaps inside."""
+    """A stream's state; `created` (RFC 3339) names its incarnation, `deleted` counts the gaps inside, `mismatch` says
+    which of its settings is not what the code declares."""
 
     name: str
     created: str
@@ -71,19 +72,21 @@ class StreamInfo:
     messages: int
     deleted: int
     bytes: int
+    mismatch: str | None = None
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Self:
         """From a JetStream STREAM.INFO or STREAM.CREATE answer."""
-        state = answer["state"]
+        state, name = answer["state"], answer["config"]["name"]
         return cls(
-            name=answer["config"]["name"],
+            name=name,
             created=answer["created"],
             first_seq=state["first_seq"],
             last_seq=state["last_seq"],
             messages=state["messages"],
             deleted=state.get("num_deleted", 0),
             bytes=state["bytes"],
+            mismatch=_mismatch(name, answer["config"]),
         )
 
 
@@ -93,6 +96,14 @@ def check_config(stream: str, have: Mapping[str, object]) -> None:
         found = have.get(field, ABSENT.get(field, False))
         if found != want:
             raise StreamMismatch(stream, field, want, found)
+
+
+def _mismatch(stream: str, have: Mapping[str, object]) -> str | None:
+    try:
+        check_config(stream, have)
+    except StreamMismatch as problem:
+        return str(problem)
+    return None
 
 
 def check_message(message: Message, max_payload: int) -> None:

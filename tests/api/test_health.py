@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from services.api.condition import remedy_of
 from services.api.control import ask
 from services.api.stream_link import StreamLink
 from tests.api.callers import API_KEY, PASSWORD, Door, System, open_door
@@ -127,6 +128,37 @@ async def test_a_stream_that_stores_nothing_is_down_until_it_does(system: System
     assert "make room where NATS keeps its store" in found["remedy"]
     await system.post("/v1/feedback", user_id="ada", action="done")
     await until(lambda: stream_is("up"))
+
+
+async def test_a_stream_that_loses_events_is_down_with_what_somebody_changed(system: System) -> None:
+    link = system.bus._link
+    config = (await link.api("STREAM.INFO.TIPS"))["config"]
+
+    async def says(wanted: str) -> bool:
+        found = [one["says"] for one in (await system.get("/api/admin/health"))["findings"]]
+        return any(wanted in one for one in found) if wanted else not found
+
+    await link.api("STREAM.UPDATE.TIPS", {**config, "max_msgs": 1_000_000})
+    await until(lambda: says("max_msgs is 1000000 on the server, the code declares -1"))
+    await link.api("STREAM.UPDATE.TIPS", config)
+    await until(lambda: says(""))
+    await link.api("STREAM.PURGE.TIPS", {"seq": 2})
+    await until(lambda: says("events were deleted from its beginning: it begins at 2"))
+    assert (await system.door.stranger.get("/api/health")).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("refused", "mended"),
+    [
+        ("resource limits exceeded for account", "limits of the account"),
+        ("invalid operation on sealed stream", "sealed stream"),
+        ("message size exceeds maximum allowed", "--max-msg-size=-1"),
+        ("maximum messages exceeded", "--max-msgs=-1"),
+        ("no ack, though the server answers", "make room"),
+    ],
+)
+def test_what_mends_a_refusal_follows_from_the_servers_words(refused: str, mended: str) -> None:
+    assert mended in remedy_of(refused)
 
 
 async def test_without_the_replayer_it_stays_200_and_says_what_waits_for_it(

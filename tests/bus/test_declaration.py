@@ -9,7 +9,7 @@ from services.bus.embedded import server_command, write_config
 from services.bus.errors import NatsServerMissing, StreamMismatch
 from services.bus.jetstream import JetStreamBus
 from services.bus.stream import FIXED, check_config, ranges, to_ns
-from tests.servers import NatsServer
+from tests.servers import NatsServer, free_port
 
 
 async def test_the_created_stream_is_the_declared_one(jetstream: JetStreamBus) -> None:
@@ -23,6 +23,15 @@ async def test_the_created_stream_is_the_declared_one(jetstream: JetStreamBus) -
 async def test_a_second_process_may_declare_too(nats_server: NatsServer, jetstream: JetStreamBus) -> None:
     other = await JetStreamBus.connect(nats_server.url, name="other")
     assert (await other.declare()).created == (await jetstream.info()).created
+    await other.close()
+
+
+async def test_any_node_of_a_cluster_is_enough(nats_server: NatsServer, jetstream: JetStreamBus) -> None:
+    nodes = f"nats://ann:secret@127.0.0.1:{free_port()},{nats_server.url}"
+    other = await JetStreamBus.connect(nodes, name="other", timeout=10)
+    assert (await other.info()).created == (await jetstream.info()).created
+    assert "secret" not in other._link.url
+    assert nats_server.url in other._link.url
     await other.close()
 
 

@@ -163,8 +163,10 @@ def test_another_key_s_signature_is_refused() -> None:
 def test_a_stream_that_does_not_begin_with_streamstarted_is_not_trusted() -> None:
     with pytest.raises(NotTipstream):
         trust_of(None)
-    with pytest.raises(NotTipstream):
+    with pytest.raises(NotTipstream, match=r"it begins with tips\.feedback\.helpful\.ann"):
         trust_of(Recorded(1, NOW_US * 1000, "tips.feedback.helpful.ann", {}, b"{}"))
+    with pytest.raises(NotTipstream, match="its events before 37 were deleted; restore a backup"):
+        trust_of(Recorded(37, NOW_US * 1000, "tips.feedback.helpful.ann", {}, b"{}"))
     message = signed()
     with pytest.raises(NotTipstream):
         trust_of(Recorded(1, NOW_US * 1000, message.subject, message.headers, message.data))

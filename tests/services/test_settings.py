@@ -87,6 +87,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, tmp_
         ("FSYNC", "sometimes", "'always' or 'interval'"),
         ("NATS_URL", "http://host:4222", "nats://host:4222"),
         ("NATS_URL", "nats://", "nats://host:4222"),
+        ("NATS_URL", "nats://a:4222,b", "with commas between"),
         ("SCORER_URL", "scorer:8001", "http://host:8001"),
         ("NATS_URL", "nats://host:99999", "nats://host:4222"),
         ("API_URL", "http://host:99999", "http://host:8001"),

@@ -174,6 +174,19 @@ async def test_a_message_that_the_stream_never_takes_does_not_hold_up_the_others
     assert "bad" in (await scorer.health())["last_error"]
 
 
+async def test_a_stream_that_somebody_limited_gets_what_was_kept_once_the_limit_is_off(scorer: Running) -> None:
+    outbox, link = scorer.scorer.delivery.outbox, scorer.bus._link
+    config = (await link.api("STREAM.INFO.TIPS"))["config"]
+    await link.api("STREAM.UPDATE.TIPS", {**config, "max_msg_size": 100})
+    answer = await scorer.score(decision_id="kept")
+    assert not answer["logged"]
+    assert "maximum" in (await scorer.health())["stream_refuses"]
+    await link.api("STREAM.UPDATE.TIPS", {**config, "max_msg_size": -1})
+    await until(lambda: len(outbox) == 0)
+    assert outbox.refused == 0
+    assert [event.decision_id for _, event in await decisions_in(scorer.bus)] == ["kept"]
+
+
 async def test_without_a_place_to_keep_it_a_decision_is_not_served(scorer: Running, nats_server: NatsServer) -> None:
     nats_server.kill()
     await until(lambda: not scorer.scorer.delivery.connected)
