@@ -14,6 +14,7 @@ from console.components.panel import panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit
 from console.moments import moment
+from contracts.subjects import BadSubject, decode_id
 from services.api.admin.actions import TYPES, actors, history
 from services.bus.errors import BusUnavailable, RequestFailed
 
@@ -28,7 +29,7 @@ COLUMNS = (
     Column("recorded_at", "When", "time", show=moment),
     Column("actor", "Who"),
     Column("what", "What"),
-    Column("subject", "About", "id", show=lambda subject: subject.removeprefix("tips.")[:60]),
+    Column("subject", "About", "id", show=lambda subject: _about(subject)),
     Column("reason", "Reason"),
     Column("result", "Result", "chip", tone=lambda row: TONES.get(row["result"], "")),
     Column("seq", "Event", "number", link=lambda row: event_url(row["seq"])),
@@ -124,6 +125,15 @@ class Actions:
         ):
             json_view(row["body"], label=f"Body of event {row['seq']}")
             ui.link("Open it among the events", event_url(row["seq"]))
+
+
+def _about(subject: str) -> str:
+    """A subject with its ids as they were given, which stand encoded in it."""
+    tokens = subject.removeprefix("tips.").split(".")
+    try:
+        return ".".join(map(decode_id, tokens))
+    except BadSubject:
+        return ".".join(tokens)
 
 
 def _short(kind: str) -> str:
