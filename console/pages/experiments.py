@@ -8,7 +8,6 @@ from nicegui import ui
 from console.addresses import Address, user_url
 from console.components.chart import Chart, Option
 from console.components.confirm import confirm
-from console.components.filters import text_filter
 from console.components.later import later
 from console.components.panel import figure, figures, panel
 from console.components.plots import bars, daily_lines, intervals_over, lines, weights
@@ -22,14 +21,14 @@ from console.ids import shown_id
 from console.moments import amount, count, moment, number
 from console.no_decisions import why_nothing
 from console.pages.rewards import COUNTS, REWARDS
+from console.people.picker import Picker, seen
 from projections.reports.window import Z
 from services.api.admin.commands import folded
 from services.api.admin.experiments import Learned, learned, population
-from services.api.admin.users import reset, reset_plan, users
+from services.api.admin.users import reset, reset_plan
 from services.api.admin.windows import Window
 from services.problems import Problem
 
-SUGGESTED = 20
 FEW = 20
 DAILY = (Column("day", "Day", "time"), Column("policy", "Policy"), *COUNTS, *REWARDS)
 DISTRIBUTION = (
@@ -69,35 +68,14 @@ async def learning(
         ui.link("All experiments", "/admin/experiments")
         later(visit.watch, Outcome(visit, experiment).show, 92, 320, part="analytics")
         return
-    with ui.element("div").classes("line wrap end"):
-        await _picker(visit, user)
-        if user:
-            for words, target in (("Everybody", "/admin/experiments"), ("All about this person", user_url(user))):
-                ui.link(words, target).style("line-height: 34px")
+    picker = Picker(visit, "/admin/experiments", user)
+    picker.build({"Everybody": "/admin/experiments", "All about this person": user_url(user)}, latest=False)
     if user:
-        await _Person(visit, user).build()
+        if await seen(visit, user):
+            await _Person(visit, user).build()
         return
     await _everybody(visit, Address("/admin/experiments", days=days, since=since, until=until))
     await Experiments(visit).show()
-
-
-async def _picker(visit: Visit, user: str) -> None:
-    """A field that suggests people by a part of their id, and opens one."""
-    found = await asyncio.to_thread(users, visit.parts, limit=SUGGESTED)
-    field = text_filter("Person", user, lambda _: None, hint="an id, or a part of one")
-
-    def go() -> None:
-        if field.value:
-            ui.navigate.to(Address("/admin/experiments", user=field.value).url)
-
-    async def suggest() -> None:
-        rows = await asyncio.to_thread(users, visit.parts, search=field.value or None, limit=SUGGESTED)
-        field.set_autocomplete([row["user_id"] for row in rows])
-
-    field.set_autocomplete([row["user_id"] for row in found])
-    field.on_value_change(suggest)
-    field.on("keydown.enter", go)
-    ui.button("Show", on_click=go, color=None).props("outline")
 
 
 async def _everybody(visit: Visit, address: Address) -> None:

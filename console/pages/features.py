@@ -8,21 +8,18 @@ from nicegui.events import EChartPointClickEventArguments
 
 from console.addresses import decision_url, url, user_url
 from console.components.chart import Chart, Option, sparkline
-from console.components.filters import text_filter
 from console.components.later import later
 from console.components.notice import empty
 from console.components.panel import panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit, page, title_of
-from console.ids import shown_id
-from console.moments import amount, count, moment, percent
+from console.moments import amount, moment, percent
+from console.people.picker import Picker, seen
 from services.api.admin.features import FeatureHistory, features
-from services.api.admin.users import users
 
 PATH = "/admin/features"
 LOW, HIGH, MISSING, STALE = "#f79009", "#2e90fa", "#667085", "#ee46bc"
 CROSS = "path://M0,1 L1,0 L5,4 L9,0 L10,1 L6,5 L10,9 L9,10 L5,6 L1,10 L0,9 L4,5 Z"
-FOUND = 12
 
 
 @page(PATH, title="Features", group="Learning", icon="grid_on", order=2)
@@ -30,8 +27,9 @@ async def features_page(visit: Visit, user: str = "") -> None:
     """What was known of a person at each of their decisions."""
     if user:
         ui.page_title(title_of("Features", user))
-    Picker(visit, user).build()
-    if user:
+    picker = Picker(visit, PATH, user)
+    picker.build({"This person": user_url(user), "Their decisions": url("/admin/recommendations", user=user)})
+    if user and await seen(visit, user):
         later(visit.watch, lambda: _show(visit, user), 460, 360)
 
 
@@ -48,53 +46,6 @@ async def _show(visit: Visit, user: str) -> None:
     _heatmap(history)
     _lines(history)
     _decisions(history)
-
-
-class Picker:
-    """Whose features: a field that finds people by a part of their id, and the people it finds."""
-
-    def __init__(self, visit: Visit, user: str) -> None:
-        self._parts, self._watch, self._user = visit.parts, visit.watch, user
-
-    def build(self) -> None:
-        """The field; the people seen last below it while nobody is chosen."""
-        with ui.element("div").classes("line wrap end"):
-            field = text_filter("Person", self._user, self._find, hint="a part of the id")
-            field.on("keydown.enter", lambda: ui.navigate.to(url(PATH, user=field.value or "")))
-            if self._user:
-                ui.link("This person", user_url(self._user))
-                ui.link("Their decisions", url("/admin/recommendations", user=self._user))
-        self._found = ui.element("div").classes("w-full")
-        if not self._user:
-            with self._found:
-                later(self._watch, lambda: self._people(""), 320)
-
-    async def _find(self, search: str) -> None:
-        self._found.clear()
-        if search != self._user or not search:
-            with self._found:
-                await self._people(search)
-
-    async def _people(self, search: str) -> None:
-        people = await asyncio.to_thread(users, self._parts, search=search or None, limit=FOUND)
-        columns = [
-            Column("user_id", "Person", "id", show=shown_id, link=lambda row: url(PATH, user=row["user_id"])),
-            Column("decisions", "Decisions", "number", show=count),
-            Column("last_seen", "Last seen", "time", show=moment),
-        ]
-        with panel("People found" if search else "People seen last", flush=True):
-            if people:
-                Table(
-                    columns, people, label="People", page_size=0,
-                    on_choose=lambda row: ui.navigate.to(url(PATH, user=row["user_id"])),
-                )  # fmt: skip
-            elif search:
-                empty("Nobody found", "No id of a person seen so far holds this text.", icon="person_search")
-            else:
-                empty(
-                    "Nobody was seen yet", "People appear with their first event.",
-                    link="See how to publish one", target="/docs", icon="person_search",
-                )  # fmt: skip
 
 
 def _heatmap(history: FeatureHistory) -> None:

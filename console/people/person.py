@@ -6,16 +6,15 @@ from typing import Any
 from nicegui import ui
 
 from console.addresses import decision_url, url
-from console.components.notice import empty
 from console.components.panel import figure, icon_button, panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit
 from console.ids import shown_id
 from console.moments import count, moment
 from console.people.deeds import Deeds
+from console.people.picker import seen
 from contracts.times import parse_time
 from services.api.admin.users import Person, person
-from services.problems import Problem
 from services.publishing import now_us
 
 SIGNALS = (
@@ -55,16 +54,9 @@ FEEDBACK = (
 
 
 async def show_person(visit: Visit, user_id: str) -> None:
-    """The page of one person; whom nobody has seen it says so, and may be erased all the same."""
-    try:
-        found = await to_thread(person, visit.parts, user_id)
-    except Problem as problem:
-        if problem.status != 404:
-            raise
-        empty("Nobody of that id", problem.detail, link="Search", target=url("/admin/users", search=user_id[:100]))
-        return
-    view = _PersonView(visit, user_id)
-    view.show(found)
+    """The page of one person; of whom nobody has seen it says so."""
+    if await seen(visit, user_id):
+        _PersonView(visit, user_id).show(await to_thread(person, visit.parts, user_id))
 
 
 class _PersonView:

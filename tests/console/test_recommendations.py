@@ -113,7 +113,13 @@ def test_a_person_is_found_by_a_part_of_their_id(admin: Visitor, console: Runnin
     found.click()
     expect(page.get_by_text("Each feature over time")).to_be_visible()
     page.goto("/admin/features?user=nobody-of-this-name")
-    expect(page.get_by_text("No feature vectors")).to_be_visible()
+    expect(page.get_by_role("heading", name="Nobody of that id")).to_be_visible()
+    page.get_by_label("Person").fill("demo-")
+    page.get_by_label("Person").press("Enter")
+    expect(page.get_by_role("region", name="People found").locator("tbody tr")).not_to_have_count(0)
+    page.get_by_label("Person").fill(user[1:])
+    page.get_by_label("Person").press("Enter")
+    expect(page).to_have_url(f"/admin/features?user={user}")
 
 
 def test_a_cell_of_the_heatmap_opens_its_decision(admin: Visitor, console: RunningSystem) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -122,6 +123,9 @@ def person(console: RunningSystem) -> str:
 
 
 def test_a_bandit_is_reset_after_its_dry_run(admin: Visitor, console: RunningSystem, person: str) -> None:
+    page = admin.open("/admin/experiments?user=nobody-of-this-name")
+    expect(page.get_by_role("heading", name="Nobody of that id")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("Reset"))).to_have_count(0)
     page = admin.open("/admin/experiments")
     page.get_by_label("Person", exact=True).fill(person)
     page.get_by_role("button", name="Show", exact=True).click()
