@@ -13,7 +13,7 @@ from console.components.panel import figure, panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit
 from console.ids import shown_id
-from console.moments import amount, duration, measured, moment
+from console.moments import amount, latency, measured, moment
 from services.api.admin.grounds import Grounds, grounds
 from services.api.admin.why import Terms, Why, describe, terms_of
 
@@ -29,6 +29,7 @@ UP, DOWN, BONUS, TOTAL = "#2e90fa", "#f79009", "#12b76a", "#98a2b3"
 SCORE = "{:.4f}".format
 SHORT = "{:.3f}".format
 SIGNED = "{:+.4f}".format
+REWARD = "{:+.2f}".format
 
 
 def show_decision(visit: Visit, decision_id: str, address: Address) -> None:
@@ -81,9 +82,9 @@ class Opened:
             chance = "drawn by the exploration floor" if one.explored else "the policy's own choice"
             figure("Propensity", SCORE(one.propensity), note="as logged" if one.external else chance)
             reacted = "no reaction yet" if one.reward is None else words_of(one.verdict, one.outcome)
-            figure("Reward", "–" if one.reward is None else f"{one.reward:+.2f}", note=reacted)
+            figure("Reward", "–" if one.reward is None else REWARD(one.reward), note=reacted)
             imputed = f"{one.imputed} of {one.feature_count} features imputed"
-            figure("Latency", duration(one.latency_us / 1e6), note=imputed if not one.external else "")
+            figure("Latency", latency(one.latency_us), note=imputed if not one.external else "")
 
     def _terms(self) -> None:
         nothing = ("Not taken apart", self._why.recomputation.said)
@@ -113,11 +114,11 @@ class Opened:
     def _candidates(self) -> None:
         columns = [
             Column("tip", "Tip"),
-            Column("mean", "Mean", "number", show=SHORT),
-            Column("bonus", "Bonus", "number", show=SHORT),
-            Column("score", "Score", "number", show=SHORT),
-            Column("propensity", "Propensity", "number", show=SHORT),
-            Column("score_today", "Today", "number", show=SHORT),
+            Column("mean", "Mean", "number", show=SCORE),
+            Column("bonus", "Bonus", "number", show=SCORE),
+            Column("score", "Score", "number", show=SCORE),
+            Column("propensity", "Propensity", "number", show=SCORE),
+            Column("score_today", "Today", "number", show=SCORE),
         ]
         rows = [one.model_dump() | {"tip": self._title(one.tip_id)} for one in self._why.candidates]
         rows.sort(key=lambda row: (not row["chosen"], -(row["score"] or 0.0)))
@@ -179,10 +180,10 @@ class Opened:
     def _reactions(self) -> None:
         columns = [
             Column("occurred_at", "Time", "time", show=moment),
-            Column("action", "Action", "chip", show=words_of, tone=lambda row: _action_tone(row["action"])),
+            Column("action", "Action", "chip", show=words_of, tone=lambda row: action_tone(row["action"])),
             Column("status", "Status"),
             Column("effect", "Learned as"),
-            Column("reward_delta", "Reward", "number", show="{:+.2f}".format),
+            Column("reward_delta", "Reward", "number", show=REWARD),
             Column("seq", "Event", "id", show=str, link=lambda row: event_url(row["seq"])),
         ]
         with panel("Reactions", flush=True):
@@ -337,5 +338,12 @@ def words_of(*reactions: str | None) -> str:
     return " · ".join(one.replace("_", " ") for one in reactions if one)
 
 
-def _action_tone(action: str) -> str:
+def tone_of(row: Row) -> str:
+    """How a decision's reaction is coloured, beside its word."""
+    reward = row["reward"]
+    return "" if reward is None else "good" if reward > 0 else "bad" if reward < 0 else "warn"
+
+
+def action_tone(action: str) -> str:
+    """How one button that was pressed is coloured."""
     return {"helpful": "good", "done": "good", "snoozed": "warn"}.get(action, "bad")

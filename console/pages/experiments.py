@@ -18,8 +18,9 @@ from console.experiments.experiments import Experiments
 from console.experiments.outcome import Outcome
 from console.frame import Visit, page, title_of
 from console.ids import shown_id
-from console.moments import amount, count, moment, number
+from console.moments import amount, count, measured, moment, number
 from console.no_decisions import why_nothing
+from console.pages.decision import REWARD
 from console.pages.rewards import COUNTS, REWARDS
 from console.people.picker import Picker, seen
 from projections.reports.window import Z
@@ -47,7 +48,7 @@ WEIGHTS = (
 )  # fmt: skip
 CURVE = (
     Column("n", "Reaction", "number"), Column("occurred_at", "When", "time", show=moment), Column("policy", "Policy"),
-    Column("reward", "Reward", "number", show=number),
+    Column("reward", "Reward", "number", show=REWARD),
     Column("cumulative_reward", "Added up", "number", show=number),
     Column("mean_so_far", "Mean so far", "number", show=number),
 )  # fmt: skip
@@ -91,7 +92,7 @@ async def _everybody(visit: Visit, address: Address) -> None:
             figure("Pulls", count(of.pulls), note="decisions learned from, since each one's last reset")
             figure(
                 "Median pulls",
-                number(of.median_pulls).removesuffix(".000"),
+                "–" if of.median_pulls is None else measured(of.median_pulls),
                 note=f"a tenth has more than {of.p90_pulls or 0:,}",
             )
             figure("Without pulls", count(of.without_pulls), note="nobody reacted yet, or all was forgotten")

@@ -1,6 +1,7 @@
 """One person: what they did, what is known and was learned of them, and what may be done about them."""
 
 from asyncio import to_thread
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nicegui import ui
@@ -10,11 +11,14 @@ from console.components.panel import figure, icon_button, panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit
 from console.ids import shown_id
-from console.moments import count, moment
+from console.moments import count, moment, number
+from console.pages.decision import REWARD, SCORE, action_tone, tone_of, words_of
 from console.people.deeds import Deeds
 from console.people.picker import seen
 from contracts.times import parse_time
+from services.api.admin.tips import tips
 from services.api.admin.users import Person, person
+from services.api.parts import Parts
 from services.publishing import now_us
 
 SIGNALS = (
@@ -28,24 +32,24 @@ SIGNALS = (
 LEARNED = (
     Column("feature_set", "Feature set", "id"),
     Column("pulls", "Pulls", "number", show=count),
-    Column("cumulative_reward", "Reward", "number"),
-    Column("mean", "Mean", "number"),
+    Column("cumulative_reward", "Reward", "number", show=number),
+    Column("mean", "Mean", "number", show=number),
     Column("state_version", "State version", "number", show=count),
     Column("reset", "Last reset", "number"),
 )
 DECISIONS = (
     Column("occurred_at", "When", "time", show=moment),
-    Column("tip_id", "Tip", "id", link=lambda row: decision_url(row["decision_id"])),
+    Column("tip", "Tip", link=lambda row: decision_url(row["decision_id"])),
     Column("policy", "Policy"),
-    Column("score", "Score", "number"),
-    Column("propensity", "Propensity", "number"),
-    Column("reaction", "Reaction"),
-    Column("reward", "Reward", "number"),
+    Column("score", "Score", "number", show=SCORE),
+    Column("propensity", "Propensity", "number", show=SCORE),
+    Column("reaction", "Reaction", "chip", tone=tone_of),
+    Column("reward", "Reward", "number", show=REWARD),
 )
 FEEDBACK = (
     Column("occurred_at", "When", "time", show=moment),
-    Column("action", "Action"),
-    Column("tip_id", "Tip", "id"),
+    Column("action", "Action", "chip", show=words_of, tone=lambda row: action_tone(row["action"])),
+    Column("tip", "Tip"),
     Column("status", "Joined"),
     Column("effect", "Effect"),
     Column("decision_id", "Decision", "id", show=lambda found: found[:24],
@@ -56,7 +60,12 @@ FEEDBACK = (
 async def show_person(visit: Visit, user_id: str) -> None:
     """The page of one person; of whom nobody has seen it says so."""
     if await seen(visit, user_id):
-        _PersonView(visit, user_id).show(await to_thread(person, visit.parts, user_id))
+        _PersonView(visit, user_id).show(*await to_thread(_known, visit.parts, user_id))
+
+
+def _known(parts: Parts, user_id: str) -> tuple[Person, dict[str, str]]:
+    """What is known of a person, and the titles of tips by their ids."""
+    return person(parts, user_id), {row["tip_id"]: row["title"] for row in tips(parts)}
 
 
 class _PersonView:
@@ -93,9 +102,9 @@ class _PersonView:
             )
 
     async def _again(self) -> None:
-        self.show(await to_thread(person, self._visit.parts, self._user_id))
+        self.show(*await to_thread(_known, self._visit.parts, self._user_id))
 
-    def show(self, found: Person) -> None:
+    def show(self, found: Person, titles: Mapping[str, str]) -> None:
         """Everything the read model holds of them."""
         self._figures.clear()
         with self._figures:
@@ -103,8 +112,8 @@ class _PersonView:
         now = now_us()
         self._signals.show([row | {"state": _state(row, now)} for row in found.online_features])
         self._learned.show([_learned(row) for row in found.stats])
-        self._decisions.show([row | {"reaction": _reaction(row)} for row in found.decisions])
-        self._feedback.show(found.feedback)
+        self._decisions.show(_titled([row | {"reaction": _reaction(row)} for row in found.decisions], titles))
+        self._feedback.show(_titled(found.feedback, titles))
 
 
 def _figures(found: Person) -> None:
@@ -115,8 +124,8 @@ def _figures(found: Person) -> None:
     figure("Feedback", count(user["feedback"]), note=f"last seen {moment(user['last_seen'])}")
     figure("Signals", count(user["signals"]))
     figure("Pulls", count(pulls), note="decisions learned from")
-    figure("Cumulative reward", f"{reward:,.2f}")
-    figure("Mean reward", f"{reward / pulls:.3f}" if pulls else "–", note="a pull")
+    figure("Cumulative reward", number(reward))
+    figure("Mean reward", number(reward / pulls if pulls else None), note="a pull")
 
 
 def _learned(row: dict[str, Any]) -> Row:
@@ -129,5 +138,9 @@ def _state(row: dict[str, Any], now: int) -> str:
     return "stale" if expires is not None and parse_time(expires) < now else "fresh"
 
 
-def _reaction(row: dict[str, Any]) -> str | None:
-    return ", ".join(said for said in (row["verdict"], row["outcome"]) if said) or None
+def _titled(rows: Sequence[Row], titles: Mapping[str, str]) -> list[Row]:
+    return [{**row, "tip": titles.get(row["tip_id"], row["tip_id"])} for row in rows]
+
+
+def _reaction(row: Row) -> str:
+    return words_of(row["verdict"], row["outcome"]) or "none yet"

@@ -7,8 +7,10 @@ import pytest
 
 from console.moments import amount, measured
 from console.operations.policies import IN_SHADOW
+from console.pages.decision import words_of
 from console.pages.rewards import POLICIES
 from console.pages.sql_queries import asked_by_client
+from console.people.person import DECISIONS, LEARNED
 from services.api.admin.sql import Executed
 
 
@@ -27,6 +29,14 @@ def test_a_quantile_of_latencies_is_told_in_as_few_digits_as_their_mean() -> Non
     (p99,) = (column for column in IN_SHADOW if column.name == "p99_latency_us")
     (mean,) = (column for column in POLICIES if column.name == "mean_latency_us")
     assert [column.show and column.show(21_079.059999999787) for column in (p99, mean)] == ["21.08 ms", "21.08 ms"]
+
+
+def test_what_a_person_got_is_told_in_as_many_digits_as_in_the_log() -> None:
+    told = {column.name: column.show for column in (*DECISIONS, *LEARNED)}
+    values = {"score": 0.761, "propensity": 0.00125, "reward": 0.5, "cumulative_reward": 39.0, "mean": 0.51324}
+    said = [show(value) for name, value in values.items() if (show := told[name])]
+    assert said == ["0.7610", "0.0013", "+0.50", "39.000", "0.513"]
+    assert words_of("not_helpful", "dismissed") == "not helpful · dismissed"
 
 
 @pytest.mark.parametrize(
