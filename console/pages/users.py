@@ -24,7 +24,7 @@ COLUMNS = (
     Column("decisions", "Decisions", "number", show=count),
     Column("feedback", "Feedback", "number", show=count),
     Column("signals", "Signals", "number", show=count),
-    Column("first_seen", "First seen", "time", show=moment),
+    Column("first_seen", "Heard of since", "time", show=moment),
     Column("last_seen", "Last seen", "time", show=moment),
 )
 

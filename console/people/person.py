@@ -120,7 +120,7 @@ def _figures(found: Person) -> None:
     user = found.user
     pulls = sum(row["pulls"] for row in found.stats)
     reward = sum(row["cumulative_reward"] for row in found.stats)
-    figure("Decisions", count(user["decisions"]), note=f"first seen {moment(user['first_seen'])}")
+    figure("Decisions", count(user["decisions"]), note=f"heard of since {moment(user['first_seen'])}")
     figure("Feedback", count(user["feedback"]), note=f"last seen {moment(user['last_seen'])}")
     figure("Signals", count(user["signals"]))
     figure("Pulls", count(pulls), note="decisions learned from")
