@@ -1,13 +1,11 @@
 """Experiments: what LinUCB has learned of everybody and of one person, resetting a person, and A/B experiments."""
 
-import asyncio
 from collections.abc import Sequence
 
 from nicegui import ui
 
 from console.addresses import Address, user_url
 from console.components.chart import Chart, Option
-from console.components.confirm import confirm
 from console.components.later import later
 from console.components.panel import figure, figures, panel
 from console.components.plots import bars, daily_lines, intervals_over, lines, weights
@@ -17,16 +15,14 @@ from console.components.window import WindowBar
 from console.experiments.experiments import Experiments
 from console.experiments.outcome import Outcome
 from console.frame import Visit, page, title_of
-from console.ids import shown_id
-from console.moments import amount, count, measured, moment, number
+from console.moments import count, measured, moment, number
 from console.no_decisions import why_nothing
 from console.pages.decision import REWARD
 from console.pages.rewards import COUNTS, REWARDS
+from console.people.deeds import forgotten
 from console.people.picker import Picker, seen
 from projections.reports.window import Z
-from services.api.admin.commands import folded
 from services.api.admin.experiments import Learned, learned, population
-from services.api.admin.users import reset, reset_plan
 from services.api.admin.windows import Window
 from services.problems import Problem
 
@@ -163,7 +159,7 @@ class _Person:
         self._facts = ui.label().classes("muted small break")
         if self._visit.may("operate"):
             with panel("Reset", note="Forget what was learned of this person; tables and reports keep what happened"):
-                ui.button("Reset …", on_click=self._reset, color=None).props("outline").classes("tone-bad").style(
+                ui.button("Reset…", on_click=self._reset, color=None).props("outline").classes("tone-bad").style(
                     "align-self: start"
                 )
         ui.timer(0, self.refresh, once=True)
@@ -195,18 +191,5 @@ class _Person:
         )
 
     async def _reset(self) -> None:
-        await self._visit.check("operate")
-        plan = await asyncio.to_thread(reset_plan, self._visit.parts, self._user)
-        said = (
-            f"This would forget {amount(plan.pulls, 'pulls')} with a cumulative reward of "
-            f"{plan.cumulative_reward:.2f}, and {amount(plan.unanswered, 'decisions')} without a reaction would no "
-            "longer be learned from.\n\n"
-            "Decisions, reactions and reports stay; nothing brings back what was learned but a replay before the reset."
-        )
-        if not await confirm(f"Reset {shown_id(self._user)}?", said, action="Reset", typed="reset", danger=True):
-            return
-        await self._visit.check("operate")
-        done = await reset(self._visit.parts, self._user, self._visit.actor)
-        await folded(self._visit.parts, done.seq)
-        await self.refresh()
-        ui.notify(f"What was learned of {shown_id(self._user)} is forgotten.")
+        if await forgotten(self._visit, self._user):
+            await self.refresh()

@@ -12,7 +12,7 @@ from console.components.notice import notice
 from console.components.panel import icon_button
 from console.frame import Visit
 from console.ids import shown_id
-from console.moments import amount, moment, size
+from console.moments import amount, moment, number, size
 from console.operations.replays import words_of
 from services.api.admin.commands import folded
 from services.api.admin.erasures import ErasurePlan, erase, plan_erasure
@@ -40,15 +40,8 @@ class Deeds:
         self._said = ui.element("div").classes("w-full").props("aria-live=polite")
 
     async def _reset(self) -> None:
-        found = await to_thread(reset_plan, self._visit.parts, self._user_id)
-        reason = await reasoned(f"Reset {shown_id(self._user_id)}?", reset_words(found), action="Reset", danger=True)
-        if reason is None:
-            return
-        await self._visit.check("operate")
-        done = await reset(self._visit.parts, self._user_id, self._visit.actor, reason or None)
-        await folded(self._visit.parts, done.seq)
-        ui.notify(f"Forgotten: event {done.seq}")
-        await self._done()
+        if await forgotten(self._visit, self._user_id):
+            await self._done()
 
     async def _replay(self) -> None:
         await self._visit.check("operate")
@@ -116,11 +109,25 @@ class Deeds:
             ui.link("See what becomes of it", url("/admin/ops", text=asked.erasure_id))
 
 
+async def forgotten(visit: Visit, user_id: str) -> bool:
+    """Whether what was learned of a person was forgotten, after asking for it and why."""
+    await visit.check("operate")
+    found = await to_thread(reset_plan, visit.parts, user_id)
+    reason = await reasoned(f"Reset {shown_id(user_id)}?", reset_words(found), action="Reset", danger=True)
+    if reason is None:
+        return False
+    await visit.check("operate")
+    done = await reset(visit.parts, user_id, visit.actor, reason or None)
+    await folded(visit.parts, done.seq)
+    ui.notify(f"Forgotten: event {done.seq}")
+    return True
+
+
 def reset_words(found: ResetPlan) -> str:
     """What a reset would forget."""
     return "\n".join(
         (
-            f"{amount(found.pulls, 'pulls')} with a reward of {found.cumulative_reward:g} would be forgotten.",
+            f"{amount(found.pulls, 'pulls')} with a reward of {number(found.cumulative_reward)} would be forgotten.",
             f"{amount(found.unanswered, 'decisions')} without a reaction would no longer be learned from.",
             "The log, the tables and the reports keep what happened.",
         )
@@ -130,7 +137,7 @@ def reset_words(found: ResetPlan) -> str:
 def erasure_words(found: ErasurePlan) -> str:
     """What an erasure would take, and what stays."""
     lines = [f"{amount(found.total, 'events')} ({size(found.bytes)}) would be erased, and what they taught un-learned:"]
-    lines += [amount(number, kind.replace("_", " ")) for kind, number in found.events.items()]
+    lines += [amount(n, kind.replace("_", " ")) for kind, n in found.events.items()]
     lines += [f"Stays: {amount(n, kind.replace('_', ' '))} quoting the id" for kind, n in found.quoted.items()]
     return "\n".join([*lines, "There is no way back."])
 

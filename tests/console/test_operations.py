@@ -200,7 +200,7 @@ def test_a_person_is_reset_after_a_dry_run_and_their_replay_has_equal_digests(ad
     page = admin.open(f"/admin/users?user={quote('reset me/1')}")
     learned = table(page, "What was learned")
     page.get_by_role("button", name="Reset…").click()
-    expect(page.get_by_role("dialog")).to_contain_text("1 pull with a reward of 1 would be forgotten")
+    expect(page.get_by_role("dialog")).to_contain_text("1 pull with a reward of 1.000 would be forgotten")
     agree(page, "Reset", "they asked")
     expect(page.get_by_text(re.compile("^Forgotten: event"))).to_be_visible()
     expect(learned).not_to_contain_text("never")

@@ -134,18 +134,16 @@ def test_a_bandit_is_reset_after_its_dry_run(admin: Visitor, console: RunningSys
     expect(pulls).to_have_text("2")
     assert shown(page, "Cumulative reward") == "1.500"
 
-    page.get_by_role("button", name="Reset …").click()
+    page.get_by_role("button", name="Reset…").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("forget 2 pulls with a cumulative reward of 1.50")
+    expect(dialog).to_contain_text("2 pulls with a reward of 1.500 would be forgotten")
     dialog.get_by_role("button", name="Cancel").click()
     expect(dialog).to_have_count(0)
     assert asked(console, f"/api/admin/experiments/users/{person}")["pulls"] == 2
 
-    page.get_by_role("button", name="Reset …").click()
-    agree = page.get_by_role("dialog").get_by_role("button", name="Reset", exact=True)
-    expect(agree).to_be_disabled()
-    page.get_by_role("dialog").get_by_label("Type reset to go on").fill("reset")
-    agree.click()
+    page.get_by_role("button", name="Reset…").click()
+    page.get_by_role("dialog").get_by_label("Reason").fill("they asked")
+    page.get_by_role("dialog").get_by_role("button", name="Reset", exact=True).click()
     expect(pulls).to_have_text("0")
     assert asked(console, f"/api/admin/experiments/users/{person}")["pulls"] == 0
 
