@@ -39,6 +39,14 @@ COLUMNS = (
     Column("stopped_at", "Stopped", "time", show=moment),
 )
 
+FAULTS = {
+    "experiment_id": ("Id", "needs 1 to 64 letters, digits and . _ -, such as greedy-1"),
+    "name": ("Name", "needs some words, at most 4000 characters"),
+    "arms": ("Weights", "two policies or more need one"),
+    "holdback": ("Held back, %", "must be 0 or more and below 100"),
+}
+"""What the form says of a field that cannot be used, under the name that stands there."""
+
 
 class Experiments:
     """The panel of all experiments, with the outcome of the one that runs under it."""
@@ -89,7 +97,9 @@ class Experiments:
             if field.value
         ]
         if not self._weights[self._base.value].value:
-            raise Problem.invalid([("arms", f"{self._base.value}, which the others are compared with, needs a weight")])
+            raise Problem.invalid(
+                [("Weights", f"{self._base.value}, which the others are compared with, needs a weight")]
+            )
         given: dict[str, Any] = {
             "experiment_id": (self._id.value or "").strip(),
             "name": (self._name.value or "").strip(),
@@ -99,7 +109,7 @@ class Experiments:
         try:
             return ExperimentOrder.model_validate(given)
         except ValidationError as error:
-            raise Problem.invalid(fields_of(error)) from None
+            raise Problem.invalid([FAULTS.get(field, (field, wrong)) for field, wrong in fields_of(error)]) from None
 
     async def _preview(self) -> None:
         self._trouble.clear()

@@ -19,9 +19,11 @@ def test_an_experiment_is_previewed_started_watched_and_stopped(admin: Visitor, 
     for chart in ("Distribution of pulls", "Learning curve", "Mean reward over time by policy"):
         expect(page.get_by_role("img", name=chart)).to_be_visible()
     expect(page.get_by_text("No experiment was started")).to_be_visible()
+    page.get_by_role("button", name="Preview…").click()
+    expect(page.get_by_role("alert")).to_contain_text("Name: needs some words")
     page.get_by_label("Name", exact=True).fill("Greedy?")
     page.get_by_role("button", name="Preview…").click()
-    expect(page.get_by_role("alert")).to_contain_text("experiment_id: ")
+    expect(page.get_by_role("alert")).to_have_text(re.compile("^Id: needs"))
     page.get_by_label("Id", exact=True).fill("greedy-1")
     choose(page, "Compared with", "linucb")
     page.get_by_label("Held back, %").fill("20")
