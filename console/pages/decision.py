@@ -27,7 +27,6 @@ VERDICTS: dict[str, tuple[str, Tone]] = {
 IMPUTED = {"absent": "never told", "expired": "its token had expired", "old": "too old"}
 UP, DOWN, BONUS, TOTAL = "#2e90fa", "#f79009", "#12b76a", "#98a2b3"
 SCORE = "{:.4f}".format
-SHORT = "{:.3f}".format
 SIGNED = "{:+.4f}".format
 REWARD = "{:+.2f}".format
 
@@ -138,7 +137,7 @@ class Opened:
         columns = [
             Column("name", "Feature", "id"),
             Column("value", "x", "number", show=_number),
-            Column("theta", "θ", "number", show=SHORT),
+            Column("theta", "θ", "number", show=SCORE),
             Column("contribution", "θ·x", "number", show=_short),
             Column("mark", "Mark", "chip", tone=lambda row: "bad" if row["mark"] == "stale" else "warn"),
             Column("description", "What it is"),
@@ -206,8 +205,9 @@ class Opened:
                     ui.label(f"{self._title(today.tip_id)} would score best: {SCORE(today.score)}")
                     chip("the same tip" if same else "another tip", "good" if same else "accent")
             learned = today.state_version - self._why.state_version
+            changes = "pull, correction or reset" if learned == 1 else "pulls, corrections and resets"
             facts = {
-                "learned since": f"{learned:,} pulls, corrections and resets",
+                "learned since": f"{learned:,} {changes}",
                 "policy": f"{today.standing}, version {today.policy_version}",
                 "parameters": _listed(today.params),
                 "model": today.model_version,
@@ -338,9 +338,8 @@ def words_of(*reactions: str | None) -> str:
     return " · ".join(one.replace("_", " ") for one in reactions if one)
 
 
-def tone_of(row: Row) -> str:
+def tone_of(reward: float | None) -> str:
     """How a decision's reaction is coloured, beside its word."""
-    reward = row["reward"]
     return "" if reward is None else "good" if reward > 0 else "bad" if reward < 0 else "warn"
 
 

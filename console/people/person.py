@@ -43,7 +43,7 @@ DECISIONS = (
     Column("policy", "Policy"),
     Column("score", "Score", "number", show=SCORE),
     Column("propensity", "Propensity", "number", show=SCORE),
-    Column("reaction", "Reaction", "chip", tone=tone_of),
+    Column("reaction", "Reaction", "chip", tone=lambda row: tone_of(row["reward"])),
     Column("reward", "Reward", "number", show=REWARD),
 )
 FEEDBACK = (
