@@ -26,7 +26,12 @@ COMPARED = (
     "Reward a decision (no reaction counts 0) and a reaction; young decisions, under 24 h of stream time, may still "
     "gain one; imported ones are rows of their own"
 )
-NOTHING = ("No decisions in this window", "Choose a longer window, or imported decisions.")
+NONE = "No decisions in this window"
+NOTHING: dict[Source, tuple[str, str]] = {
+    "ours": (NONE, "Choose a longer window, or imported decisions."),
+    "imported": (NONE, "Choose a longer window."),
+    "all": (NONE, "Choose a longer window."),
+}
 
 
 REACTIONS = tuple(Column(name, label, "number", show=count) for name, (label, _) in ACTIONS.items())
@@ -57,7 +62,7 @@ async def rewards(visit: Visit, days: int = 30, since: str = "", until: str = ""
         source = "ours"
     address = Address("/admin/rewards", days=days, since=since, until=until, source=source)
     parts = visit.parts
-    nothing = await why_nothing(parts, NOTHING)
+    nothing, _ = await why_nothing(parts, NOTHING["ours"])
     shown: list[dict[str, Any]] = []
     by_tips: list[dict[str, Any]] = []
 
@@ -69,14 +74,14 @@ async def rewards(visit: Visit, days: int = 30, since: str = "", until: str = ""
             asyncio.gather(*asked), random_estimate(parts, window, whose)
         )
         named = _named(policies, "policy")
-        reactions.show(daily)
-        means.show(named)
+        none = await why_nothing(parts, NOTHING[whose])
+        reactions.show(daily, nothing=none)
+        means.show(named, nothing=none)
         shown[:] = named
         compare.show(shown)
-        curve.show(_named(by_day, "policy"))
-        category.show(
-            _named([row | {"category": row["category"] or "not in the catalog"} for row in categories], "category")
-        )
+        curve.show(_named(by_day, "policy"), nothing=none)
+        grouped = [row | {"category": row["category"] or "not in the catalog"} for row in categories]
+        category.show(_named(grouped, "category"), nothing=none)
         by_tips[:] = [row | {"title": row["title"] or row["tip_id"], "kind": _kind(row)} for row in by_tip]
         tips.show(by_tips)
         row.clear()
@@ -93,30 +98,30 @@ async def rewards(visit: Visit, days: int = 30, since: str = "", until: str = ""
     row = figures(5)
     reactions = Chart(
         "Reactions per day", stacked_days(ACTIONS), (Column("day", "Day", "time"), *COUNTS, *REACTIONS), height=300,
-        nothing=nothing, note="What stands now of each day's decisions",
+        note="What stands now of each day's decisions",
     )  # fmt: skip
     with ui.element("div").classes("cols"):
         means = Chart(
             "Mean reward by policy", intervals("name", "reward_per_decision", "ci_low", "ci_high"), POLICIES,
-            nothing=nothing, note="A decision without a reaction counts 0; the line is the 95 % interval",
+            note="A decision without a reaction counts 0; the line is the 95 % interval",
         )  # fmt: skip
         curve = Chart(
             "Mean reward per day", daily_lines("reward_per_decision", group="name"),
-            (Column("day", "Day", "time"), Column("name", "Policy"), *COUNTS, *REWARDS), nothing=nothing,
+            (Column("day", "Day", "time"), Column("name", "Policy"), *COUNTS, *REWARDS),
             note="By policy; young days still gain reactions",
         )  # fmt: skip
     with panel("Policies compared", note=COMPARED, flush=True) as compared:
         with compared.actions:
             csv_button("Policies compared", POLICIES, lambda: shown)
-        compare = Table(POLICIES, (), label="Policies compared", page_size=0, nothing=f"{nothing[0]}.")
+        compare = Table(POLICIES, (), label="Policies compared", page_size=0, nothing=f"{nothing}.")
     category = Chart(
         "Mean reward by category", intervals("name", "reward_per_decision", "ci_low", "ci_high"),
-        (Column("name", "Category"), *COUNTS, *REWARDS), nothing=nothing,
+        (Column("name", "Category"), *COUNTS, *REWARDS),
     )  # fmt: skip
     with panel("Tips", note="The most shown first; each links to its decisions", flush=True) as listed:
         with listed.actions:
             csv_button("Tips", TIPS, lambda: by_tips)
-        tips = Table(TIPS, (), label="Tips", page_size=10, nothing=f"{nothing[0]}.")
+        tips = Table(TIPS, (), label="Tips", page_size=10, nothing=f"{nothing}.")
 
 
 def _kind(row: Row) -> str:
