@@ -7,7 +7,7 @@ from nicegui import ui
 
 from console.components.chart import Chart
 from console.components.notice import Tone
-from console.components.outage import HEALTH, unless_silent
+from console.components.outage import HEALTH, silence, unless_silent
 from console.components.panel import figure, figures
 from console.components.plots import daily_lines, intervals, stacked_days
 from console.components.table import Column, Row
@@ -38,7 +38,8 @@ QUALITY = (
 async def home(visit: Visit) -> None:
     """The last thirty days of our own decisions, and the system's health now."""
     title = "Reports cannot be shown now; the rest of the console can be used"
-    trouble = Trouble(visit.watch, title, lambda: load())
+    with ui.element("div").style("display: contents") as place:
+        trouble = Trouble(visit.watch, title, lambda: load())
     with ui.element("div").classes("cols figures"):
         row, health = figures(4), figures(1)
     for part in (row, health):
@@ -73,6 +74,11 @@ async def home(visit: Visit) -> None:
             await unless_silent(visit.watch, "analytics", fill())
         except TipstreamError as problem:
             trouble.show(problem)
+            say_once()
+
+    def say_once() -> None:
+        # The frame's banner says so of the stream; the reports come back by themselves.
+        place.visible = not silence(visit.watch)
 
     async def fill() -> None:
         parts, window = visit.parts, Window.of(days=DAYS)
@@ -91,6 +97,7 @@ async def home(visit: Visit) -> None:
         quality.show([row for row in qualities if row["missing_rate"] is not None])
 
     async def look() -> None:
+        say_once()
         now = visit.watch.latest or await visit.watch.condition()
         health.clear()
         with health:
