@@ -40,6 +40,7 @@ def test_open_pages_say_that_the_stream_hangs_until_it_is_back(admin: Visitor, c
         expect(status).to_contain_text("no answer ·")
         expect(figure).to_contain_text("to look at; lag unknown")
         assert admin.violations() == []
+        home.reload()
         late = home.context.new_page()
         late.goto("/admin/users")
         expect(late.get_by_role("alert")).to_contain_text(SILENT)
@@ -48,6 +49,8 @@ def test_open_pages_say_that_the_stream_hangs_until_it_is_back(admin: Visitor, c
         # Sooner than what is asked gives up.
         expect(trouble).to_contain_text(SILENT, timeout=8_000)
         expect(trouble.get_by_role("link", name="See Health")).to_be_visible()
+        # Home was opened before that page, so it has given up on its reports too.
+        expect(home.get_by_role("alert")).to_have_count(1)
     expect(home.get_by_text(SILENT)).to_have_count(0)
     expect(figure).not_to_contain_text("unknown")
     expect(status).to_contain_text("events/s")

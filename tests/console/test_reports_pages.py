@@ -68,6 +68,9 @@ def test_a_window_changes_the_numbers_and_the_address(admin: Visitor, console: R
     expect(page).to_have_url("/admin/rewards?until=2020-01-01&source=ours")
     expect(figure).to_have_text("0")
     expect(page.get_by_text("No decisions in this window").first).to_be_visible()
+    expect(page.get_by_text("Choose a longer window, or imported decisions.").first).to_be_visible()
+    page.get_by_role("button", name="Imported").click()
+    expect(page.get_by_text("Choose a longer window.", exact=True).first).to_be_visible()
     page.get_by_label("From", exact=True).fill("2021-01-01")
     expect(page.get_by_role("alert")).to_contain_text("is before since")
 
