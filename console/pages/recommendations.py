@@ -17,7 +17,7 @@ from console.components.table import Column, Row, Table
 from console.frame import Visit, page, title_of
 from console.ids import shown_id
 from console.moments import moment
-from console.pages.decision import show_decision, words_of
+from console.pages.decision import REWARD, SCORE, show_decision, tone_of, words_of
 from contracts.errors import TipstreamError
 from contracts.events.base import Position
 from services.api.admin.decisions import DecisionPage, LogQuery, decisions
@@ -166,10 +166,10 @@ class Log:
             Column("user_id", "Person", "id", show=shown_id, link=lambda row: user_url(row["user_id"]), sortable=False),
             Column("tip", "Tip", sortable=False),
             Column("policy", "Policy", sortable=False),
-            Column("score", "Score", "number", show="{:.4f}".format, sortable=False),
-            Column("propensity", "Propensity", "number", show="{:.4f}".format, sortable=False),
-            Column("reaction", "Reaction", "chip", tone=_tone, sortable=False),
-            Column("reward", "Reward", "number", show="{:+.2f}".format, sortable=False),
+            Column("score", "Score", "number", show=SCORE, sortable=False),
+            Column("propensity", "Propensity", "number", show=SCORE, sortable=False),
+            Column("reaction", "Reaction", "chip", tone=lambda row: tone_of(row["reward"]), sortable=False),
+            Column("reward", "Reward", "number", show=REWARD, sortable=False),
         ]
 
     def _address_of(self, row: Row) -> str:
@@ -189,9 +189,3 @@ def _end(text: str) -> str:
     with suppress(ValueError):
         return f"{date.fromisoformat(text) + timedelta(days=1)}T00:00:00Z"
     return text
-
-
-def _tone(row: Row) -> str:
-    """How a reaction is coloured, beside its word."""
-    reward = row["reward"]
-    return "" if reward is None else "good" if reward > 0 else "bad" if reward < 0 else "warn"

@@ -5,7 +5,7 @@ from typing import Any
 
 from nicegui import ui
 
-from console.addresses import Address, user_url
+from console.addresses import Address, url, user_url
 from console.components.filters import text_filter
 from console.components.notice import empty
 from console.components.panel import panel
@@ -48,8 +48,7 @@ class _People:
             self._table = Table(COLUMNS, (), label="People", page_size=0)
             self._nothing = ui.element("div").classes("w-full")
             with ui.element("div").classes("line").style("padding: 8px 16px"):
-                self._newer = ui.button("Newer", on_click=lambda: self._page(-PAGE), color=None).props("outline")
-                self._older = ui.button("Older", on_click=lambda: self._page(PAGE), color=None).props("outline")
+                self._newer, self._older = ui.link("Newer"), ui.link("Older").style("margin-left: auto")
         self._newer.visible = self._older.visible = False
         ui.timer(0, self._show, once=True)
 
@@ -57,10 +56,6 @@ class _People:
         if text != self._address.values["search"]:
             self._address.set(search=text, offset=0)
             await self._show()
-
-    async def _page(self, by: int) -> None:
-        self._address.set(offset=max(self._address.values["offset"] + by, 0))
-        await self._show()
 
     async def _show(self) -> None:
         search, offset = self._address.values["search"], self._address.values["offset"]
@@ -72,6 +67,9 @@ class _People:
         self._table.show(rows[:PAGE])
         self._table.element.visible = bool(rows)
         self._older.visible, self._newer.visible = len(rows) > PAGE, offset > 0
+        # Links, so that the browser's Back goes to the page before.
+        for link, beyond in ((self._newer, offset - PAGE), (self._older, offset + PAGE)):
+            link.props["href"] = url("/admin/users", search=search, offset=max(beyond, 0) or None)
         self._nothing.clear()
         if not rows:
             with self._nothing:
