@@ -83,7 +83,7 @@ class Workbench:
             return
         finally:
             self._run.enabled = True
-            ui.timer(1.0, self.history.show, once=True)
+            self.history.show_soon()
         self._told.text = f"{amount(len(result.rows), 'rows')} · {result.duration_us / 1000:,.0f} ms"
         self._shown.clear()
         with self._shown:

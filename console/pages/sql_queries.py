@@ -24,7 +24,7 @@ from services.api.admin.saved_queries import (
 )
 from services.api.admin.sql import Executed, history
 
-FOLDED_S, LATEST = 5.0, 30
+FOLDED_S, FOLLOWS_S, LATEST = 5.0, 1.0, 30
 CATALOG = "SELECT schema_name, sql, 'table' FROM duckdb_tables()"
 TONES = {"ok": "good", "failed": "bad", "refused": "warn", "timed_out": "bad", "ended": "bad"}
 
@@ -132,8 +132,14 @@ class History:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        with panel("History", note="what you ran, here and remotely"):
+        with panel("History", note="what you ran, here and remotely") as self._panel:
             self._list = ui.element("div").classes("w-full stack tight")
+
+    def show_soon(self) -> None:
+        """Read it again once the read model should know of what just ran."""
+        # The timer stands in the panel: a button that ran a statement may be gone by then, and all made in its place.
+        with self._panel.body:
+            ui.timer(FOLLOWS_S, self.show, once=True)
 
     async def show(self) -> None:
         """Read it again."""

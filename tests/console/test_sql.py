@@ -24,6 +24,8 @@ def test_a_statement_is_run_and_its_answer_shown_charted_and_downloaded(admin: V
     page = admin.open("/admin/sql")
     page.get_by_role("button", name="Policies side by side").click()
     expect(page.get_by_role("cell", name="linucb").first).to_be_visible()
+    history = page.get_by_role("region", name="History")
+    expect(history.get_by_text("reward_per_decision").first).to_be_visible()
     write(page, COUNT)
     page.keyboard.press("Control+Enter")
     table = page.get_by_label("Result", exact=True)
@@ -44,7 +46,7 @@ def test_a_statement_is_run_and_its_answer_shown_charted_and_downloaded(admin: V
     expect(page.get_by_role("img", name="Chart of the result")).to_be_visible()
     # What ran stands in the address, and in the history.
     assert "sql=SELECT" in page.url
-    expect(page.get_by_role("region", name="History").get_by_text(COUNT).first).to_be_visible()
+    expect(history.get_by_text(COUNT).first).to_be_visible()
 
 
 def test_an_error_is_told_in_words_and_with_its_place(admin: Visitor) -> None:
