@@ -21,7 +21,9 @@ class ResultView:
 
     def __init__(self, result: Result) -> None:
         self._result, self._first = result, 0
-        self._kind, self._x, self._y = "bar", 0, next((at for at in range(len(result.types)) if self._numeric(at)), 0)
+        self._kind, self._x = "bar", 0
+        # A column against itself says nothing; only where no other holds numbers it is what can be drawn.
+        self._y = next((at for at in range(len(result.types)) if at != self._x and self._numeric(at)), self._x)
         with ui.element("div").classes("line"):
             toggle({"table": "Table", "chart": "Chart"}, "table", self._switch, label="Show the result as")
         with ui.element("div").classes("w-full") as self._as_table:
@@ -43,6 +45,8 @@ class ResultView:
                 choice_filter("Y", names, str(self._y), lambda at: self._plot(y=int(at)))
                 kinds = {"bar": "Bars", "line": "Line", "scatter": "Points"}
                 choice_filter("Kind", kinds, self._kind, lambda kind: self._plot(kind=kind))
+                if len(result.rows) > POINTS:
+                    ui.label(f"the first {POINTS:,} of {len(result.rows):,} rows").classes("small muted")
             self._chart = ui.echart({}, theme=CHART_THEME).style("height: 320px")
             self._chart.props["role"], self._chart.props["aria-label"] = "img", "Chart of the result"
         self._as_chart.visible = False

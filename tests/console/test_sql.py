@@ -47,6 +47,12 @@ def test_a_statement_is_run_and_its_answer_shown_charted_and_downloaded(admin: V
     # What ran stands in the address, and in the history.
     assert "sql=SELECT" in page.url
     expect(history.get_by_text(COUNT).first).to_be_visible()
+    write(page, "SELECT n, 2 * n AS twice FROM range(2500) AS t(n)")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("columnheader", name="twice")).to_be_visible()
+    page.get_by_role("button", name="Chart", exact=True).click()
+    expect(page.get_by_label("Y", exact=True).first).to_have_value("twice")
+    expect(page.get_by_text("the first 2,000 of 2,500 rows")).to_be_visible()
 
 
 def test_an_error_is_told_in_words_and_with_its_place(admin: Visitor) -> None:
