@@ -18,7 +18,12 @@ from services.publishing import now_us
 PERIOD_S = 2.0
 LOOK_S, GRACE_S = 0.5, 3.0
 HEALTH = "/admin/health"
-NAMES = {"stream": "The stream", "analytics": "The analytics process", "scorer": "The scorer"}
+NAMES = {
+    "stream": "The stream",
+    "analytics": "The analytics process",
+    "query": "The query process",
+    "scorer": "The scorer",
+}
 
 Found = TypeVar("Found")
 

@@ -34,13 +34,17 @@ class SqlEditor:
     def value(self, text: str) -> None:
         self.element.value = text
 
-    def enhance(self, relations: Sequence[dict[str, Any]]) -> None:
-        """Complete these tables and views, once the browser is there."""
-        ui.run_javascript(f"({_ENHANCE})({self.element.id}, {json.dumps(relations)}, {json.dumps(self._dark)})")
+    def enhance(self) -> None:
+        """Add what NiceGUI's editor has no option for, once the browser is there."""
+        self._run(f"({_ENHANCE})({self.element.id}, {json.dumps(self._dark)})")
+
+    def complete(self, relations: Sequence[dict[str, Any]]) -> None:
+        """Complete these tables and views from now on."""
+        self._run(f"getElement({self.element.id}).relations = {json.dumps(relations)}")
 
     def insert(self, text: str) -> None:
         """Put text where the cursor is."""
-        ui.run_javascript(
+        self._run(
             f"const editor = getElement({self.element.id}).editor;"
             f"editor.dispatch(editor.state.replaceSelection({json.dumps(text)})); editor.focus();"
         )
@@ -52,6 +56,10 @@ class SqlEditor:
         if position < end:
             self.element.decorations = [{"kind": "mark", "from": position, "to": end, "class": "sql-wrong"}]
             self.element.reveal_line(self.value[:position].count("\n") + 1)
+
+    def _run(self, code: str) -> None:
+        # By the editor's own client: who calls may stand in no element, or in one that is gone.
+        self.element.client.run_javascript(code)
 
     def _mend(self) -> None:
         if self.element.decorations:

@@ -1,14 +1,17 @@
 """SQL: write a statement, see its answer as a table or chart, take it away, keep it, and find it again."""
 
+import asyncio
 from typing import Any
 
 from nicegui import background_tasks, run, ui
 
 from console.addresses import Address, url
 from console.components.notice import chip, empty, notice
+from console.components.outage import HEALTH, unless_silent
 from console.components.panel import icon_button, panel
 from console.components.sql_editor import SqlEditor
 from console.components.sql_result import ResultView
+from console.components.trouble import Trouble
 from console.frame import Visit, page
 from console.moments import amount
 from console.pages.sql_queries import History, Saved
@@ -18,6 +21,7 @@ from projections.sql.records import Form
 from projections.statement import LIMITS
 from services.api.admin.saved_queries import saved_query
 from services.api.admin.sql import Relation, Statement, download, run_sql, schema
+from services.bus.errors import BusUnavailable
 from services.problems import Problem
 
 LONGEST_LINK = 4000
@@ -56,6 +60,8 @@ class Workbench:
             with ui.element("div").classes("stack"):
                 self.saved = Saved(self)
                 with panel("Tables and views", note="choose a name to insert it"):
+                    title = "Tables and views cannot be listed now"
+                    self._trouble = Trouble(visit.watch, title, self._list_relations, part="query")
                     self._relations = ui.element("div").classes("w-full")
                     with self._relations:
                         ui.element("div").classes("skeleton").style("height: 120px")
@@ -126,13 +132,14 @@ class Workbench:
         self._told.text = ""
         self._shown.clear()
         position = problem.extra.get("position") if isinstance(problem, Problem) else None
-        words, title = str(problem).partition("\n\nLINE ")[0], "The statement gave no rows"
+        words, title = str(problem).partition("\n\nLINE ")[0], failure(problem)
         if position is not None:
             before = self.editor.value[:position]
             title += f": line {before.count(chr(10)) + 1}, column {position - before.rfind(chr(10))}"
             self.editor.mark(position)
-        with self._shown:
-            notice(words, tone="bad", title=title)
+        with self._shown, notice(words, tone="bad", title=title):
+            if isinstance(problem, BusUnavailable):
+                ui.link("See Health", HEALTH)
 
     async def _download(self, form: Form) -> None:
         await self.visit.check("sql")
@@ -169,21 +176,22 @@ class Workbench:
         await self.run()
 
     async def _fill(self) -> None:
+        await self._relations.client.connected()
+        self.editor.enhance()
+        await asyncio.gather(self.saved.show(), self.history.show(), self._list_relations())
+
+    async def _list_relations(self) -> None:
+        self._trouble.clear()
+        try:
+            relations = await unless_silent(self.visit.watch, "query", schema(self.visit.parts))
+        except TipstreamError as problem:
+            self._trouble.show(problem)
+            return
+        self._relations.clear()
         with self._relations:
-            await ui.context.client.connected()
-            try:
-                relations = await schema(self.visit.parts)
-            except TipstreamError as problem:
-                self._relations.clear()
-                notice(str(problem), tone="warn")
-                relations = []
-            else:
-                self._relations.clear()
-                for relation in relations:
-                    self._describe(relation)
-            self.editor.enhance([relation.model_dump() for relation in relations])
-        await self.saved.show()
-        await self.history.show()
+            for relation in relations:
+                self._describe(relation)
+        self.editor.complete([relation.model_dump() for relation in relations])
 
     def _describe(self, relation: Relation) -> None:
         with ui.element("details").classes("sql-relation"):
@@ -198,6 +206,11 @@ class Workbench:
                 button = _inserting(column.name, column.type, lambda name=name: self.editor.insert(name))
                 if column.comment:
                     button.props["title"] = column.comment
+
+
+def failure(problem: TipstreamError) -> str:
+    """What became of a statement that has no answer, as a title."""
+    return "The statement was not run" if isinstance(problem, BusUnavailable) else "The statement gave no rows"
 
 
 def _inserting(name: str, detail: str, on_click: Any) -> ui.element:

@@ -14,15 +14,17 @@ SILENT = "The stream has not answered since"
 
 
 @contextmanager
-def hung(console: RunningSystem, process: str) -> Iterator[None]:
-    """A process that stands still meanwhile, as one that hangs; afterwards the system is as before."""
-    pid = console.pid(process)
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
+def hung(console: RunningSystem, *processes: str) -> Iterator[None]:
+    """Processes that stand still meanwhile, as ones that hang; afterwards the system is as before."""
+    pids = [pid for pid in map(console.pid, processes) if pid is not None]
+    assert len(pids) == len(processes)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
         console.wait_healthy()
 
 
@@ -60,12 +62,20 @@ def test_open_pages_say_that_the_stream_hangs_until_it_is_back(admin: Visitor, c
 
 
 def test_a_report_names_the_process_that_hangs_and_comes_with_it(admin: Visitor, console: RunningSystem) -> None:
-    with hung(console, "analytics"):
+    with hung(console, "analytics", "query"):
         page = admin.open("/admin/rewards")
-        alert = page.get_by_role("alert")
+        sql = page.context.new_page()
+        sql.goto("/admin/sql")
+        # What needs no query process waits for none, whose tables are given up after five seconds.
+        ran = sql.get_by_role("region", name="History").locator(".empty, .sql-column").first
+        expect(ran).to_be_visible(timeout=4_000)
+        alert, missing = page.get_by_role("alert"), sql.get_by_role("alert")
+        expect(missing).to_contain_text("The query process has not answered since")
         expect(alert).to_contain_text("The analytics process has not answered since")
     expect(page.locator(".figure", has_text="Tips shown")).to_be_visible()
     expect(alert).to_have_count(0)
+    expect(sql.locator("summary").get_by_text("tip_scores", exact=True)).to_be_visible()
+    expect(missing).to_have_count(0)
 
 
 def test_an_answer_to_a_tip_is_sent_until_it_is_confirmed(phone: Visitor, console: RunningSystem) -> None:

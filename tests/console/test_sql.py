@@ -6,6 +6,9 @@ from pathlib import Path
 import pyarrow.parquet
 from playwright.sync_api import Page, expect
 
+from console.pages.sql import failure
+from services.bus.errors import NoAnswer
+from services.problems import Problem
 from tests.console.visitors import Visitor
 
 COUNT = "SELECT policy, decisions FROM policy_compare ORDER BY policy"
@@ -53,6 +56,11 @@ def test_a_statement_is_run_and_its_answer_shown_charted_and_downloaded(admin: V
     page.get_by_role("button", name="Chart", exact=True).click()
     expect(page.get_by_label("Y", exact=True).first).to_have_value("twice")
     expect(page.get_by_text("the first 2,000 of 2,500 rows")).to_be_visible()
+
+
+def test_a_statement_that_nobody_could_run_is_told_so() -> None:
+    assert failure(NoAnswer("nobody answers")) == "The statement was not run"
+    assert failure(Problem(422, "", "no such table")) == "The statement gave no rows"
 
 
 def test_an_error_is_told_in_words_and_with_its_place(admin: Visitor) -> None:
