@@ -74,6 +74,13 @@ def test_a_window_changes_the_numbers_and_the_address(admin: Visitor, console: R
     page.get_by_label("From", exact=True).fill("2021-01-01")
     expect(page.get_by_role("alert")).to_contain_text("is before since")
 
+    page = admin.open("/admin/rewards?since=2021-01-01&until=2020-01-01")
+    expect(page.get_by_role("alert")).to_contain_text("is before since")
+    expect(page.locator(".skeleton:visible")).to_have_count(0)
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    page.get_by_role("button", name="7 days").click()
+    expect(figure).not_to_have_text("0")
+
 
 def test_policies_are_compared_in_a_table_and_a_chart_is_a_table_and_a_file_too(
     admin: Visitor, console: RunningSystem
