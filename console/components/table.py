@@ -39,9 +39,17 @@ _CHOOSE = """
 
 # A heading that sorts is a stop for the keyboard too, which also lets a wide table be scrolled by it.
 _HEADING = """
-<q-th :props="props" :tabindex="props.col.sortable ? 0 : undefined" @keydown.enter="props.sort(props.col)">
+<q-th :props="props" :tabindex="props.col.sortable ? 0 : undefined" :aria-sort="SORTED"
+      @keydown.enter="props.sort(props.col)">
   {{ props.col.label }}
 </q-th>
+"""
+
+
+# Only the classes of a heading tell how it is sorted.
+_SORTED = """
+!props.col.sortable ? undefined : !/\\bsorted\\b/.test(props.col.__thClass) ? 'none' :
+/\\bsort-desc\\b/.test(props.col.__thClass) ? 'descending' : 'ascending'
 """
 
 
@@ -87,7 +95,7 @@ class Table:
             self.element.style(f"max-height: {height}")
         self.element.props["no-data-label"] = nothing
         self.element.add_slot("no-data", "<span>{{ props.message }}</span>")
-        self.element.add_slot("header-cell", _HEADING)
+        self.element.add_slot("header-cell", _HEADING.replace("SORTED", _SORTED))
         self.element.add_slot("body", _BODY.replace("CHOOSE", _CHOOSE if on_choose else ""))
         if on_choose is not None:
             chosen = on_choose

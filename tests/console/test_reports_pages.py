@@ -86,7 +86,12 @@ def test_policies_are_compared_in_a_table_and_a_chart_is_a_table_and_a_file_too(
     admin: Visitor, console: RunningSystem
 ) -> None:
     page = admin.open("/admin/rewards?days=7")
-    expect(table(page, "Policies compared").get_by_role("cell", name="linucb")).to_be_visible()
+    compared = table(page, "Policies compared")
+    expect(compared.get_by_role("cell", name="linucb")).to_be_visible()
+    heading = compared.get_by_role("columnheader", name="Decisions")
+    for how in ("none", "ascending", "descending"):
+        expect(heading).to_have_attribute("aria-sort", how)
+        heading.press("Enter")
     page.get_by_role("button", name="Show Reactions per day as a table").click()
     reactions = table(page, "Reactions per day")
     days = asked(console, "/api/admin/reward-analytics?days=7&source=ours")["reactions"]
