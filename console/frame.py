@@ -155,8 +155,9 @@ def framed(visit: Visit, entry: Entry) -> ui.element:
             '<i class="q-icon material-icons" aria-hidden="true">logout</i></button></form>',
             sanitize=False,
         )
-    main = ui.element("main").classes("stack frame-page").props('id="main" tabindex="-1"')
-    ui.skip_link("Skip to the page", target=main)
+    # Quasar's page around it is the landmark already. It has an id of its own, for which NiceGUI's link has to be told.
+    main = ui.element("div").classes("stack frame-page").props('id="main" tabindex="-1"')
+    ui.skip_link("Skip to the page", target=main).props["href"] = "#main"
     # Health itself says so at its top, with what to do.
     if entry.path != HEALTH:
         with main:

@@ -29,6 +29,8 @@ def test_a_number_in_an_address_that_is_none_is_left_out(console: RunningSystem,
 def test_a_page_of_an_absurd_number_is_the_first(admin: Visitor) -> None:
     page = admin.open(f"/admin/users?offset={ABSURD}")
     expect(page.get_by_role("cell", name="demo-").first).to_be_visible()
+    page.get_by_role("link", name="Skip to the page").press("Enter")
+    expect(page.locator("#main")).to_be_focused()
 
 
 def test_a_title_begins_with_what_the_page_is_about(console: RunningSystem) -> None:
@@ -82,6 +84,7 @@ def test_nothing_moves_for_who_asks_for_less_motion(admin: Visitor) -> None:
 def test_a_page_opens_everywhere_and_is_accessible(admin: Visitor, entry: Entry) -> None:
     page = admin.open(entry.path)
     expect(page.get_by_role("heading", level=1)).to_have_text(entry.title)
+    expect(page.get_by_role("main")).to_have_count(1)
     expect(page.locator(".skeleton:visible")).to_have_count(0)
     assert admin.violations() == []
     page.emulate_media(color_scheme="dark")
