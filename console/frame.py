@@ -190,7 +190,8 @@ def _icon(icon: str, label: str, on_click: Callable[[], Any] | None) -> ui.butto
 def tell(problem: Exception) -> None:
     """Say what went wrong, on the page where it did."""
     if isinstance(problem, Problem) and problem.status == 401:
-        ui.notify(f"The session has ended. {LOG_IN}", type="negative", html=True, actions=DISMISS)
+        # It stays: nothing on the page follows any more, and the page itself looks as it did.
+        ui.notify(f"The session has ended. {LOG_IN}", type="negative", html=True, actions=DISMISS, timeout=0)
         return
     if isinstance(problem, TipstreamError):
         ui.notify(str(problem), type="negative", multi_line=True, actions=DISMISS)

@@ -43,13 +43,16 @@ def test_logging_out_ends_the_session_for_every_window(browser: Browser, console
         other.goto("/admin/users?user=demo-001")
         page.get_by_role("button", name="Log out").click()
         page.wait_for_url("**/login")
-        # What is open there can do nothing any more, and says how to go on where one is.
+        # What is open there can do nothing any more, and says how to go on where one is, for as long as it is open.
+        heard = "() => { const tell = Quasar.Notify.create; Quasar.Notify.create = said => tell(window.said = said); }"
+        other.evaluate(heard)
         other.get_by_role("button", name="Replay…").click()
         toast = other.get_by_role("alert").filter(has_text="The session has ended")
         white = "rgb(255, 255, 255)"
         expect(toast.get_by_role("button", name="Dismiss")).to_have_css("color", white)
         link = toast.get_by_role("link", name="Log in again")
         expect(link).to_have_css("color", white)
+        assert other.evaluate("() => window.said.timeout") == 0
         link.click()
         expect(other).to_have_url("/login?next=%2Fadmin%2Fusers%3Fuser%3Ddemo-001")
         other.goto("/admin/users")
