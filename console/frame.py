@@ -33,6 +33,17 @@ LOG_IN = (
 )
 """The address is the browser's to say: it has changed since with what was filtered and opened."""
 
+CLOSES = """
+document.addEventListener("keydown", (event) => {
+  const behind = document.querySelector(".q-drawer__backdrop:not(.hidden)");
+  if (event.key !== "Escape" || !behind) return;
+  event.stopPropagation();
+  behind.click();
+  document.getElementById("MENU").focus();
+}, true);
+"""
+"""Escape closes the navigation where it lies over the page, wherever the focus is; Quasar closes it by a click only."""
+
 log = logging.getLogger(__name__)
 
 
@@ -139,7 +150,8 @@ def framed(visit: Visit, entry: Entry) -> ui.element:
         drawer.classes("frame-nav")
         _navigation(visit, entry)
     with ui.header(bordered=False).classes("frame-header"):
-        _icon("menu", "Show or hide the pages", drawer.toggle)
+        menu = _icon("menu", "Show or hide the pages", drawer.toggle)
+        ui.add_body_html(f"<script>{CLOSES.replace('MENU', menu.html_id)}</script>")
         with ui.element("nav").classes("line grow").props('aria-label="Breadcrumb"'):
             ui.link("Console", "/admin").classes("muted wide-only")
             ui.label("/").classes("faint wide-only")
