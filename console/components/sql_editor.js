@@ -24,7 +24,7 @@ async (id, dark) => {
   element.editor.dispatch({
     effects: CM.StateEffect.appendConfig.of([
       CM.EditorState.languageData.of(() => [{ autocomplete: complete }]),
-      CM.EditorView.contentAttributes.of({ "aria-label": "SQL statement" }),
+      CM.EditorView.contentAttributes.of({ "aria-label": "SQL statement; Escape, then Tab leaves it" }),
     ]),
   });
 }

@@ -102,7 +102,7 @@ class Workbench:
 
     def _make_editor(self, text: str) -> None:
         chosen = self.visit.request.cookies.get(THEME_COOKIE)
-        with panel("Editor", flush=True) as editor:
+        with panel("Editor", note="Tab indents; Escape, then Tab leaves the editor", flush=True) as editor:
             with editor.actions:
                 self._name = ui.label(self.kept["name"] if self.kept else "Statement").classes("small muted")
                 icon_button("link", "Copy a link to this statement", self._share)

@@ -90,7 +90,11 @@ def test_a_query_is_saved_run_again_renamed_shared_and_deleted(admin: Visitor) -
     expect(saved.get_by_role("button", name="Rename prime")).to_be_visible()
     # Whoever has the link finds the statement and can run it.
     page = admin.open(link)
-    expect(page.get_by_role("textbox", name="SQL statement")).to_contain_text("4711 AS kept")
+    editor = page.get_by_role("textbox", name="SQL statement; Escape, then Tab leaves it")
+    expect(editor).to_contain_text("4711 AS kept")
+    editor.press("Escape")
+    editor.press("Tab")
+    expect(editor).not_to_be_focused()
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_role("cell", name="4711")).to_be_visible()
     page.get_by_role("button", name="Delete prime").click()
