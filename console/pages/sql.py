@@ -210,7 +210,7 @@ class Workbench:
 
 def failure(problem: TipstreamError) -> str:
     """What became of a statement that has no answer, as a title."""
-    return "The statement was not run" if isinstance(problem, BusUnavailable) else "The statement gave no rows"
+    return "The statement was not answered" if isinstance(problem, BusUnavailable) else "The statement gave no rows"
 
 
 def _inserting(name: str, detail: str, on_click: Any) -> ui.element:

@@ -59,7 +59,7 @@ def test_a_statement_is_run_and_its_answer_shown_charted_and_downloaded(admin: V
 
 
 def test_a_statement_that_nobody_could_run_is_told_so() -> None:
-    assert failure(NoAnswer("nobody answers")) == "The statement was not run"
+    assert failure(NoAnswer("nobody answers")) == "The statement was not answered"
     assert failure(Problem(422, "", "no such table")) == "The statement gave no rows"
 
 
