@@ -10,12 +10,17 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from contracts.errors import TipstreamError
 from services.cli import panels
 from services.settings import Settings
 
 if TYPE_CHECKING:
     from ml.pipelines.flow import Trained
     from ml.pipelines.watching import Watch
+
+
+class NoRegistry(TipstreamError):
+    """There is no MLflow server that a model could be registered in; the message says how to have one."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,7 +48,13 @@ def train(
 
     check_name(name)
     check_segment(segment)
-    with workshop(Settings()), _shown() as watch:
+    settings = Settings()
+    if settings.mlflow == "off" and settings.mlflow_url is None:
+        raise NoRegistry(
+            "TIPSTREAM_MLFLOW is off, and a model is registered in MLflow; unset it, or name a server in "
+            "TIPSTREAM_MLFLOW_URL"
+        )
+    with workshop(settings), _shown() as watch:
         # Only now: Prefect reads its settings while it is imported.
         with importing():
             from ml.pipelines.flow import train as flow

@@ -103,6 +103,13 @@ def test_training_goes_on_where_it_failed_and_registers_once(
     assert {group["label"].partition(":")[0] for group in card["groups"]} == {"people", "sources", "day"}
 
 
+def test_without_any_mlflow_it_says_so_before_it_trains(tmp_path: Path) -> None:
+    environment = {**os.environ, "TIPSTREAM_HOME": str(tmp_path), "TIPSTREAM_MLFLOW": "off"}
+    done = run_tipstream("train", environment=environment)
+    assert done.returncode == 1
+    assert done.stderr.startswith("tipstream: TIPSTREAM_MLFLOW is off, and a model is registered in MLflow")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
