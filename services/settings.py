@@ -1,6 +1,7 @@
 """What an operator may set: the `TIPSTREAM_*` environment variables, their defaults, the paths under HOME."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
@@ -30,14 +31,18 @@ def _absolute(path: Path) -> Path:
     return path
 
 
+def nodes(urls: str) -> list[str]:
+    """The addresses of a cluster, which stand with commas between; a password may hold a comma too."""
+    return [url.strip() for url in re.split(r",(?=\s*[a-z]+://)", urls)]
+
+
 def _reachable(urls: str) -> str:
-    found = [url.strip() for url in urls.split(",")]
-    for parts in map(urlsplit, found):
+    for parts in map(urlsplit, nodes(urls)):
         if parts.scheme not in {"nats", "tls", "ws", "wss"} or not parts.hostname or not _has_port(parts):
             raise ValueError(
                 "is no NATS address; write one as nats://host:4222, those of a cluster with commas between"
             )
-    return ",".join(found)
+    return ",".join(nodes(urls))
 
 
 def _has_port(parts: SplitResult) -> bool:

@@ -15,6 +15,7 @@ from nats.errors import TimeoutError as NatsTimeout
 from services.bus.client import FastClient
 from services.bus.errors import BusClosed, BusUnavailable, ServerRefused, StreamMissing
 from services.bus.refusals import STORES_NOTHING
+from services.settings import nodes
 
 ATTEMPT_S = 2.0
 TIMEOUT_S = 5.0
@@ -46,7 +47,7 @@ class Connection:
         """Connect, waiting up to `timeout` seconds for the server (None: for ever). Raises BusUnavailable."""
         link = cls(url)
         connecting = link.nc.connect(
-            url.split(","),
+            nodes(url),
             name=name,
             inbox_prefix="_INBOX." + re.sub(r"[^A-Za-z0-9_-]", "-", name),
             error_cb=link._on_error,
@@ -180,6 +181,8 @@ class Connection:
 
     async def _on_reconnect(self) -> None:
         self.last_error = None
+        # A server that now permits more has made its clients connect anew.
+        self._forbidden.clear()
         self._up.set()
         self._tell()
 
@@ -231,7 +234,7 @@ def _heed_cancelling(before: int) -> None:
 
 def without_user(url: str) -> str:
     """The address, or those of a cluster, as it may be shown to anybody."""
-    parts = (one.partition("://") for one in url.split(","))
+    parts = (one.partition("://") for one in nodes(url))
     return ",".join(scheme + separator + rest.rpartition("@")[2] for scheme, separator, rest in parts)
 
 
