@@ -57,10 +57,12 @@ async def test_calls_at_the_same_time_share_a_write(scorer: Running, nats_server
     nats_server.kill()
     await until(lambda: not scorer.scorer.delivery.connected)
     writes: list[int] = []
-    outbox = scorer.scorer.delivery.outbox
-    outbox._db.set_trace_callback(lambda statement: writes.append(1) if statement.startswith("COMMIT") else None)
+    delivery = scorer.scorer.delivery
+    outbox, trace = delivery.outbox, delivery.outbox._db.set_trace_callback
+    # In the thread that uses the file: elsewhere SQLite would wait for a callback, which waits for the interpreter.
+    await delivery._on_disk(lambda: trace(lambda said: writes.append(1) if said.startswith("COMMIT") else None))
     answers = await asyncio.gather(*(scorer.score() for _ in range(CALLERS)))
-    outbox._db.set_trace_callback(None)
+    await delivery._on_disk(lambda: trace(None))
     assert len(outbox) == CALLERS
     assert 1 <= len(writes) < CALLERS / 2
     assert len({answer["decision_id"] for answer in answers}) == CALLERS
