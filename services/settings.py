@@ -37,12 +37,13 @@ def nodes(urls: str) -> list[str]:
 
 
 def _reachable(urls: str) -> str:
-    for parts in map(urlsplit, nodes(urls)):
+    found = nodes(urls)
+    for parts in map(urlsplit, found):
         if parts.scheme not in {"nats", "tls", "ws", "wss"} or not parts.hostname or not _has_port(parts):
             raise ValueError(
                 "is no NATS address; write one as nats://host:4222, those of a cluster with commas between"
             )
-    return ",".join(nodes(urls))
+    return ",".join(found)
 
 
 def _has_port(parts: SplitResult) -> bool:

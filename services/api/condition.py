@@ -168,13 +168,14 @@ class Watch:
             "server": link.bus.server,
             "last_error": link.last_error,
         }
+        found = Component("up", info.last_seq, 0, 0.0, details)
         if info.last_seq and info.first_seq != 1:
             wrong = f"events were deleted from its beginning: it begins at {info.first_seq:,}"
-            return Component("down", info.last_seq, 0, 0.0, details | {"last_error": wrong, "remedy": RESTORE})
+            return _down(found, wrong, RESTORE)
         if info.mismatch is not None:
             wrong, _, remedy = info.mismatch.partition("; ")
-            return Component("down", info.last_seq, 0, 0.0, details | {"last_error": wrong, "remedy": remedy})
-        return Component("up", info.last_seq, 0, 0.0, details)
+            return _down(found, wrong, remedy)
+        return found
 
     def _storing(self, stream: Component, scorer: Component) -> Component:
         """The stream is down too when it answers and stores nothing, as the API's publishing or the scorer's met it."""
@@ -182,11 +183,7 @@ class Watch:
         refused = (link.bus.refusing if link.connected else None) or scorer.details.get("stream_refuses")
         if stream.state != "up" or not refused:
             return stream
-        return replace(
-            stream,
-            state="down",
-            details={**stream.details, "last_error": f"it stores nothing ({refused})", "remedy": remedy_of(refused)},
-        )
+        return _down(stream, f"it stores nothing ({refused})", remedy_of(refused))
 
     async def _scorer(self) -> Component:
         answer = await self._parts.scorer.get("/health", timeout=ANSWER_S)
@@ -236,6 +233,11 @@ def _projected(status: Answer) -> Component:
     if state == "up" and lag_events > BEHIND_EVENTS and lag_seconds > BEHIND_S:
         state = "behind"
     return Component(state, status.get("seq"), lag_events, round(lag_seconds, 3), status)
+
+
+def _down(answers: Component, wrong: str, remedy: str) -> Component:
+    """A part that answers and is down all the same."""
+    return replace(answers, state="down", details={**answers.details, "last_error": wrong, "remedy": remedy})
 
 
 def remedy_of(refused: str) -> str:
