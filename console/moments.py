@@ -52,6 +52,21 @@ def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
+def score(value: float) -> str:
+    """A score, a coefficient or a propensity, to four digits after the point."""
+    return f"{value:.4f}"
+
+
+def signed_score(value: float) -> str:
+    """What adds to a score or takes from it."""
+    return f"{value:+.4f}"
+
+
+def reward(value: float) -> str:
+    """What one reaction is worth, with its sign."""
+    return f"{value:+.2f}"
+
+
 def measured(value: float) -> str:
     """Any value to four digits, thousands in full: 10,740 steps are no `1.074e+04`."""
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"

@@ -13,7 +13,8 @@ from console.components.panel import figure, panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit
 from console.ids import shown_id
-from console.moments import amount, latency, measured, moment
+from console.moments import amount, latency, measured, moment, reward, score, signed_score
+from console.reactions import action_tone, words_of
 from services.api.admin.grounds import Grounds, grounds
 from services.api.admin.why import Terms, Why, describe, terms_of
 
@@ -26,9 +27,6 @@ VERDICTS: dict[str, tuple[str, Tone]] = {
 }
 IMPUTED = {"absent": "never told", "expired": "its token had expired", "old": "too old"}
 UP, DOWN, BONUS, TOTAL = "#2e90fa", "#f79009", "#12b76a", "#98a2b3"
-SCORE = "{:.4f}".format
-SIGNED = "{:+.4f}".format
-REWARD = "{:+.2f}".format
 
 
 def show_decision(visit: Visit, decision_id: str, address: Address) -> None:
@@ -77,11 +75,11 @@ class Opened:
                 ui.link(f"event {one.seq}", event_url(one.seq)).classes("mono")
             ui.label(why.recomputation.said).classes("muted small break")
         with ui.element("div").classes("cols figures").style("--col: 160px"):
-            figure("Score", "–" if one.score is None else SCORE(one.score), note=_sum_of(one.mean, one.bonus))
+            figure("Score", "–" if one.score is None else score(one.score), note=_sum_of(one.mean, one.bonus))
             chance = "drawn by the exploration floor" if one.explored else "the policy's own choice"
-            figure("Propensity", SCORE(one.propensity), note="as logged" if one.external else chance)
+            figure("Propensity", score(one.propensity), note="as logged" if one.external else chance)
             reacted = "no reaction yet" if one.reward is None else words_of(one.verdict, one.outcome)
-            figure("Reward", "–" if one.reward is None else REWARD(one.reward), note=reacted)
+            figure("Reward", "–" if one.reward is None else reward(one.reward), note=reacted)
             imputed = f"{one.imputed} of {one.feature_count} features imputed"
             figure("Latency", latency(one.latency_us), note=imputed if not one.external else "")
 
@@ -89,10 +87,10 @@ class Opened:
         nothing = ("Not taken apart", self._why.recomputation.said)
         columns = [
             Column("feature", "Feature"),
-            Column("x", "x", "number", show=SCORE),
-            Column("theta", "θ", "number", show=SCORE),
-            Column("value", "θ·x", "number", show=SIGNED),
-            Column("upto", "Sum", "number", show=SIGNED),
+            Column("x", "x", "number", show=score),
+            Column("theta", "θ", "number", show=score),
+            Column("value", "θ·x", "number", show=signed_score),
+            Column("upto", "Sum", "number", show=signed_score),
         ]
         self._chart = Chart(
             "What the score is made of", _waterfall, columns, [], nothing=nothing, height=440,
@@ -113,11 +111,11 @@ class Opened:
     def _candidates(self) -> None:
         columns = [
             Column("tip", "Tip"),
-            Column("mean", "Mean", "number", show=SCORE),
-            Column("bonus", "Bonus", "number", show=SCORE),
-            Column("score", "Score", "number", show=SCORE),
-            Column("propensity", "Propensity", "number", show=SCORE),
-            Column("score_today", "Today", "number", show=SCORE),
+            Column("mean", "Mean", "number", show=score),
+            Column("bonus", "Bonus", "number", show=score),
+            Column("score", "Score", "number", show=score),
+            Column("propensity", "Propensity", "number", show=score),
+            Column("score_today", "Today", "number", show=score),
         ]
         rows = [one.model_dump() | {"tip": self._title(one.tip_id)} for one in self._why.candidates]
         rows.sort(key=lambda row: (not row["chosen"], -(row["score"] or 0.0)))
@@ -137,7 +135,7 @@ class Opened:
         columns = [
             Column("name", "Feature", "id"),
             Column("value", "x", "number", show=_number),
-            Column("theta", "θ", "number", show=SCORE),
+            Column("theta", "θ", "number", show=score),
             Column("contribution", "θ·x", "number", show=_short),
             Column("mark", "Mark", "chip", tone=lambda row: "bad" if row["mark"] == "stale" else "warn"),
             Column("description", "What it is"),
@@ -182,7 +180,7 @@ class Opened:
             Column("action", "Action", "chip", show=words_of, tone=lambda row: action_tone(row["action"])),
             Column("status", "Status"),
             Column("effect", "Learned as"),
-            Column("reward_delta", "Reward", "number", show=REWARD),
+            Column("reward_delta", "Reward", "number", show=reward),
             Column("seq", "Event", "id", show=str, link=lambda row: event_url(row["seq"])),
         ]
         with panel("Reactions", flush=True):
@@ -202,7 +200,7 @@ class Opened:
                 ui.label("Every candidate scores alike: this policy draws at random.")
             else:
                 with ui.element("div").classes("line wrap"):
-                    ui.label(f"{self._title(today.tip_id)} would score best: {SCORE(today.score)}")
+                    ui.label(f"{self._title(today.tip_id)} would score best: {score(today.score)}")
                     chip("the same tip" if same else "another tip", "good" if same else "accent")
             learned = today.state_version - self._why.state_version
             changes = "pull, correction or reset" if learned == 1 else "pulls, corrections and resets"
@@ -221,8 +219,8 @@ class Opened:
             Column("prior", "Prior", "id"),
             Column("tip", "Would have shown"),
             Column("agreed", "Agreed", "chip", tone=lambda row: "good" if row["agreed"] == "yes" else "accent"),
-            Column("score", "Score", "number", show=SCORE),
-            Column("chosen_propensity", "Chance of what was shown", "number", show=SCORE),
+            Column("score", "Score", "number", show=score),
+            Column("chosen_propensity", "Chance of what was shown", "number", show=score),
             Column("seq", "Event", "id", show=str, link=lambda row: event_url(row["seq"])),
         ]
         rows = [
@@ -318,7 +316,7 @@ def _facts(facts: Mapping[str, str]) -> None:
 
 
 def _sum_of(mean: float | None, bonus: float | None) -> str:
-    return "" if mean is None or bonus is None else f"mean {SCORE(mean)}, bonus {SCORE(bonus)}"
+    return "" if mean is None or bonus is None else f"mean {score(mean)}, bonus {score(bonus)}"
 
 
 def _listed(params: Mapping[str, float]) -> str:
@@ -331,18 +329,3 @@ def _short(value: float) -> str:
 
 def _number(value: Any) -> str:
     return measured(value) if isinstance(value, float) else str(value)
-
-
-def words_of(*reactions: str | None) -> str:
-    """Reactions as people read them."""
-    return " · ".join(one.replace("_", " ") for one in reactions if one)
-
-
-def tone_of(reward: float | None) -> str:
-    """How a decision's reaction is coloured, beside its word."""
-    return "" if reward is None else "good" if reward > 0 else "bad" if reward < 0 else "warn"
-
-
-def action_tone(action: str) -> str:
-    """How one button that was pressed is coloured."""
-    return {"helpful": "good", "done": "good", "snoozed": "warn"}.get(action, "bad")

@@ -15,9 +15,8 @@ from console.components.window import WindowBar
 from console.experiments.experiments import Experiments
 from console.experiments.outcome import Outcome
 from console.frame import Visit, page, title_of
-from console.moments import count, measured, moment, number
+from console.moments import count, measured, moment, number, reward
 from console.no_decisions import why_nothing
-from console.pages.decision import REWARD
 from console.pages.rewards import COUNTS, REWARDS
 from console.people.deeds import forgotten
 from console.people.picker import Picker, seen
@@ -44,7 +43,7 @@ WEIGHTS = (
 )  # fmt: skip
 CURVE = (
     Column("n", "Reaction", "number"), Column("occurred_at", "When", "time", show=moment), Column("policy", "Policy"),
-    Column("reward", "Reward", "number", show=REWARD),
+    Column("reward", "Reward", "number", show=reward),
     Column("cumulative_reward", "Added up", "number", show=number),
     Column("mean_so_far", "Mean so far", "number", show=number),
 )  # fmt: skip

@@ -16,8 +16,9 @@ from console.components.panel import panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit, page, title_of
 from console.ids import shown_id
-from console.moments import moment
-from console.pages.decision import REWARD, SCORE, show_decision, tone_of, words_of
+from console.moments import moment, reward, score
+from console.pages.decision import show_decision
+from console.reactions import tone_of, words_of
 from contracts.errors import TipstreamError
 from contracts.events.base import Position
 from services.api.admin.decisions import DecisionPage, LogQuery, decisions
@@ -166,10 +167,10 @@ class Log:
             Column("user_id", "Person", "id", show=shown_id, link=lambda row: user_url(row["user_id"]), sortable=False),
             Column("tip", "Tip", sortable=False),
             Column("policy", "Policy", sortable=False),
-            Column("score", "Score", "number", show=SCORE, sortable=False),
-            Column("propensity", "Propensity", "number", show=SCORE, sortable=False),
+            Column("score", "Score", "number", show=score, sortable=False),
+            Column("propensity", "Propensity", "number", show=score, sortable=False),
             Column("reaction", "Reaction", "chip", tone=lambda row: tone_of(row["reward"]), sortable=False),
-            Column("reward", "Reward", "number", show=REWARD, sortable=False),
+            Column("reward", "Reward", "number", show=reward, sortable=False),
         ]
 
     def _address_of(self, row: Row) -> str:

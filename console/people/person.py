@@ -11,10 +11,10 @@ from console.components.panel import figure, icon_button, panel
 from console.components.table import Column, Row, Table
 from console.frame import Visit
 from console.ids import shown_id
-from console.moments import count, moment, number
-from console.pages.decision import REWARD, SCORE, action_tone, tone_of, words_of
+from console.moments import count, moment, number, reward, score
 from console.people.deeds import Deeds
 from console.people.picker import seen
+from console.reactions import action_tone, tone_of, words_of
 from contracts.times import parse_time
 from services.api.admin.tips import tips
 from services.api.admin.users import Person, person
@@ -41,10 +41,10 @@ DECISIONS = (
     Column("occurred_at", "When", "time", show=moment),
     Column("tip", "Tip", link=lambda row: decision_url(row["decision_id"])),
     Column("policy", "Policy"),
-    Column("score", "Score", "number", show=SCORE),
-    Column("propensity", "Propensity", "number", show=SCORE),
+    Column("score", "Score", "number", show=score),
+    Column("propensity", "Propensity", "number", show=score),
     Column("reaction", "Reaction", "chip", tone=lambda row: tone_of(row["reward"])),
-    Column("reward", "Reward", "number", show=REWARD),
+    Column("reward", "Reward", "number", show=reward),
 )
 FEEDBACK = (
     Column("occurred_at", "When", "time", show=moment),

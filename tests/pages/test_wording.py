@@ -7,10 +7,10 @@ import pytest
 
 from console.moments import amount, measured
 from console.operations.policies import IN_SHADOW
-from console.pages.decision import words_of
 from console.pages.rewards import POLICIES
 from console.pages.sql_queries import asked_by_client
 from console.people.person import DECISIONS, LEARNED
+from console.reactions import words_of
 from services.api.admin.sql import Executed
 
 
