@@ -1,11 +1,13 @@
 """Fixtures for every test: a real nats-server on a free port, and the bus in both its forms."""
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from argon2 import PasswordHasher
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -44,9 +46,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
+def pytest_collection_finish() -> None:
+    """What is imported by now stays; without this the collector would walk through all of it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_sessionfinish() -> None:
     """End what was forked for tests."""
     forks.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[None]:
+    """Argon2id at its least, in this process: each test's API has an administrator, whose hash takes 19 MiB."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("services.accounts.passwords._hasher", PasswordHasher(1, 8, 1))
+        yield
 
 
 @pytest.fixture

@@ -1,10 +1,16 @@
 """`tipstream account` and `tipstream key`: they work on HOME, and what they make opens what it should."""
 
+import os
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from services.accounts.accounts import Accounts
+from services.accounts.store import FILE
 from tests.cli.conftest import Cli
 from tests.cli.test_events import refused
+from tests.processes import run_tipstream
 from tests.servers import NatsServer
 
 PASSWORD = "correct horse\n"
@@ -44,6 +50,14 @@ def test_a_key_is_made_shown_once_listed_and_revoked(cli: Cli, server: NatsServe
     assert accounts.key(secret) is None
     assert "no such key" in refused(cli("key", "revoke", key.key_id))
     cli("account", "remove", "bob")
+
+
+def test_a_password_costs_what_owasp_asks_for_at_least(server: NatsServer) -> None:
+    environment = {**os.environ, "TIPSTREAM_HOME": str(server.home)}
+    assert run_tipstream("account", "add", "carl", environment=environment, text=PASSWORD).returncode == 0
+    with closing(sqlite3.connect(server.home / FILE)) as file:
+        ((encoded,),) = file.execute("SELECT password_hash FROM accounts WHERE name = 'carl'")
+    assert encoded.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
 def test_what_cannot_be_is_told_in_words(cli: Cli) -> None:
