@@ -20,6 +20,8 @@ from services.settings import nodes
 ATTEMPT_S = 2.0
 TIMEOUT_S = 5.0
 RECONNECT_WAIT_S = 0.2
+# Whoever waits for ever for a first connection says so after a while, in the log.
+PATIENCE_S = 5.0
 STREAM_NOT_FOUND = 10059
 # As nats-py has it, which writes the server's words in small letters.
 FORBIDDEN = re.compile(r'permissions violation for (?:publish|subscription) to "([^"]+)"')
@@ -62,6 +64,8 @@ class Connection:
         task = asyncio.ensure_future(connecting)
         opened = False
         try:
+            if timeout is None and not (await asyncio.wait({task}, timeout=PATIENCE_S))[0]:
+                log.warning("waiting: %s", _not_opened(link.url, str(link.last_error)))
             await asyncio.wait({task}, timeout=timeout)
             opened = task.done() and task.exception() is None
         finally:
@@ -177,9 +181,11 @@ class Connection:
 
     async def _on_disconnect(self) -> None:
         if not self.closed:
+            log.warning("the NATS server at %s is gone; waiting until it is back", self.url)
             self._up.clear()
 
     async def _on_reconnect(self) -> None:
+        log.info("the NATS server at %s is back", self.url)
         self.last_error = None
         # A server that now permits more has made its clients connect anew.
         self._forbidden.clear()

@@ -195,6 +195,7 @@ async def _open(
     link: Connection, stream: str, after: int, subjects: Sequence[str], created: str | None
 ) -> tuple[Pull, str]:
     """A consumer that starts after `after`, however long the server is away."""
+    told = False
     while True:
         try:
             info = StreamInfo.of(await link.api(f"STREAM.INFO.{stream}"))
@@ -207,3 +208,7 @@ async def _open(
             raise
         except BusUnavailable as problem:
             link.last_error = str(problem)
+            # Of a server that is gone the connection tells.
+            if link.connected and not told:
+                log.warning("waiting for stream %s: %s", stream, problem)
+                told = True

@@ -1,6 +1,7 @@
 """Connecting to a server that is not there, comes later, or hangs up; no socket is left behind."""
 
 import asyncio
+import logging
 
 import pytest
 
@@ -26,6 +27,33 @@ async def test_connecting_may_be_cancelled(nats_server: NatsServer) -> None:
     connecting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(connecting, 5)
+
+
+async def test_whoever_waits_for_ever_for_a_first_connection_says_so(
+    nats_server: NatsServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.bus.connection.PATIENCE_S", 0.3)
+    nats_server.stop()
+    connecting = asyncio.create_task(JetStreamBus.connect(nats_server.url, name="test", timeout=None))
+    await until(lambda: f"waiting: no NATS server at {nats_server.url}" in caplog.text)
+    await asyncio.to_thread(nats_server.start)
+    await (await connecting).close()
+
+
+async def test_a_server_that_goes_and_comes_back_is_told_of_once_each(
+    nats_server: NatsServer, jetstream: JetStreamBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    await asyncio.to_thread(nats_server.kill)
+    await until(lambda: not jetstream.connected)
+    await asyncio.to_thread(nats_server.start)
+    await until(lambda: jetstream.connected)
+    await jetstream.close()
+    server = f"the NATS server at {nats_server.url} is"
+    assert [line for line in caplog.messages if line.startswith(server)] == [
+        f"{server} gone; waiting until it is back",
+        f"{server} back",
+    ]
 
 
 async def test_connecting_waits_for_a_server_that_starts_later(nats_server: NatsServer) -> None:

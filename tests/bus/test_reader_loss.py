@@ -84,6 +84,8 @@ async def test_silence_of_the_server_renews_the_consumer(
     nats_server.pause()
     try:
         await until(lambda: "heartbeats stopped" in caplog.text)
+        # The connection stands, so nobody else tells of it.
+        await until(lambda: "waiting for stream TIPS: " in caplog.text)
     finally:
         nats_server.resume()
     await jetstream.publish(message(1))
