@@ -20,6 +20,8 @@ from services.backup.manifest import FORMAT, STREAM, Manifest, Member
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 PARTS = (STREAM, "keys", "secrets", "outbox", "mlflow", "accounts.sqlite")
 """The first piece of every member's name; all but the first are put under HOME by that name."""
+PACKERS = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ\0": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"}
+"""How a file begins that somebody packed to keep it, and what unpacks it."""
 PIECE = 1024 * 1024
 MAX_MANIFEST = 256 * 1024 * 1024
 
@@ -182,6 +184,12 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except (tarfile.TarError, ValueError, EOFError) as problem:
         # Fields of a damaged header that are no numbers or no text are told by `ValueError`.
+        with path.open("rb") as file:
+            begin = file.read(max(map(len, PACKERS)))
+        for magic, unpack in PACKERS.items():
+            if begin.startswith(magic):
+                said = f"{path} is no backup of Tipstream while it is packed; unpack it first (`{unpack}`)"
+                raise BackupDamaged(said) from None
         raise BackupDamaged(f"{path} is no backup of Tipstream, or is damaged ({problem})") from None
     except OSError as problem:
         raise BackupDamaged(f"{path} cannot be read: {problem.strerror or problem}") from None

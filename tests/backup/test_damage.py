@@ -1,7 +1,11 @@
 """A backup that is not as it was written is refused by name, and nothing is touched."""
 
+import bz2
+import gzip
 import io
+import lzma
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,6 +89,12 @@ def test_what_is_no_tar_is_no_backup(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other"
     path.write_bytes(content)
     assert "no backup of Tipstream" in refused(path)
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_backup_that_somebody_packed_is_to_be_unpacked(backup: Path, packed: Callable[[bytes], bytes]) -> None:
+    backup.write_bytes(packed(backup.read_bytes()))
+    assert "is packed; unpack it first (`" in refused(backup)
 
 
 def test_a_tar_of_somebody_else_is_no_backup(tmp_path: Path) -> None:
