@@ -138,6 +138,8 @@ class Decoder:
                     reasons.CONTRADICTS_SUBJECT,
                     f"{name} is {body[name]!r:.100} in the body, {value!r:.100} in the subject",
                 )
+        if kind in _TIMED and body.get("occurred_at") is None:
+            body["occurred_at"] = recorded.headers.get(headers.CE_TIME) or format_time(recorded.recorded_us)
         event_id = self._event_id(recorded, body, carries_id="event_id" in kind.model_fields)
         try:
             return event_id, kind.model_validate(body)
@@ -171,6 +173,13 @@ class Decoder:
             raise _Refused(reasons.BAD_SIGNATURE, refusal)
         return from_header(recorded.headers[headers.ACTOR])
 
+
+_TIMED = frozenset(
+    kind
+    for kind in BY_TYPE.values()
+    if "occurred_at" in kind.model_fields and kind.model_fields["occurred_at"].is_required()
+)
+"""Events that are never without their time, which a producer may leave out all the same."""
 
 UNSIGNED = Decoder("", NO_TRUST)
 """Reads, of no stream in particular, what nobody signs and what brings its own id."""

@@ -1,5 +1,6 @@
 """Moments: RFC 3339 text on the wire, integer microseconds since 1970 (UTC) everywhere else."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -15,19 +16,27 @@ AHEAD_LIMIT_US = DAY_US
 _LATEST_US = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _YEAR_1_US = (datetime(1, 1, 1, tzinfo=UTC) - _EPOCH) // _MICROSECOND
 _YEAR_10000_US = _LATEST_US + DAY_US
+_RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII | re.IGNORECASE)
+_WANTED = "must be an RFC 3339 timestamp such as 2026-01-31T08:30:00Z"
 
 
 def parse_time(text: str) -> int:
-    """Microseconds since 1970 of an RFC 3339 timestamp; ValueError when it is none or has no offset."""
-    if not isinstance(text, str) or "T" not in text.upper():
-        raise ValueError("must be an RFC 3339 timestamp such as 2026-01-31T08:30:00Z")
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("must be an RFC 3339 timestamp such as 2026-01-31T08:30:00Z") from None
-    if moment.tzinfo is None:
+    """Microseconds since 1970 of an RFC 3339 timestamp (section 5.6); ValueError when it is none.
+
+    A leap second is the first moment of the minute after it, as on POSIX clocks.
+    """
+    found = _RFC_3339.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise ValueError(_WANTED)
+    date_and_hour, seconds, fraction, offset = found.groups()
+    if offset is None:
         raise ValueError("needs a UTC offset, such as Z or +01:00")
-    micros: int = (moment - _EPOCH) // _MICROSECOND
+    leaps = seconds == "60" and date_and_hour.endswith("59")
+    try:
+        moment = datetime.fromisoformat(f"{date_and_hour}:{'59' if leaps else seconds}{fraction or ''}{offset}".upper())
+        micros: int = (moment - _EPOCH) // _MICROSECOND + (SECOND_US if leaps else 0)
+    except ValueError:
+        raise ValueError(_WANTED) from None
     if not _YEAR_1_US <= micros < _YEAR_10000_US:
         raise ValueError("must lie within the years 1 to 9999 in UTC")
     return micros
@@ -50,7 +59,7 @@ def _moment(value: object) -> int:
         return value
     if isinstance(value, str):
         return parse_time(value)
-    raise ValueError("must be an RFC 3339 timestamp such as 2026-01-31T08:30:00Z")
+    raise ValueError(f"{_WANTED}, not before 2000")
 
 
 Moment = Annotated[

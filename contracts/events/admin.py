@@ -1,5 +1,7 @@
 """What admins, the CLI and the system itself do; every one of these is signed."""
 
+import math
+from itertools import chain
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -11,6 +13,10 @@ from contracts.times import Moment
 
 Params = dict[str, float]
 Projection = Literal["sqlite", "analytics", "query", "scorer"]
+SYMMETRY = 1e-9
+"""How far, of an entry or of 1, two that mirror each other may lie apart: a sum in another order."""
+LEAST_PIVOT, LARGEST_PRIOR = 1e-9, 1e15
+"""Within these a prior's inverse and what comes of it are finite; a lambda is 1 or near it."""
 
 
 class StreamStarted(SignedEvent):
@@ -215,7 +221,7 @@ class SqlExecuted(SignedEvent):
 
 
 class PriorEvent(SignedEvent):
-    """What an event says that carries a model's prior: `a0` is d x d, `b0` has length d."""
+    """What an event says that carries a model's prior: `a0` is d x d, positive definite, `b0` has length d."""
 
     model_version: Id
     feature_set: Name
@@ -228,7 +234,32 @@ class PriorEvent(SignedEvent):
             raise ValueError("a0 must be a square matrix as wide as b0 is long")
         if len(self.b0) != DIMENSIONS.get(self.feature_set):
             raise ValueError(f"b0 must have the {DIMENSIONS.get(self.feature_set, 0)} features of {self.feature_set}")
+        # No score can be made from another, so that nobody would get a tip from its promotion on.
+        if not max(map(abs, chain(self.b0, *self.a0))) <= LARGEST_PRIOR:
+            raise ValueError(f"a0 and b0 must not go beyond {LARGEST_PRIOR:g}")
+        if not _is_positive_definite(self.a0):
+            raise ValueError(f"a0 must be symmetric and positive definite, by {LEAST_PIVOT:g} at least")
         return self
+
+
+def _is_positive_definite(a: list[list[float]]) -> bool:
+    """Whether a symmetric matrix (d, d) has a Cholesky factor; by elementary steps in one order, so that every machine
+    finds the same."""
+    factor: list[list[float]] = []
+    for i, row in enumerate(a):
+        if any(abs(row[j] - a[j][i]) > SYMMETRY * max(1.0, abs(row[j])) for j in range(i)):
+            return False
+        found: list[float] = []
+        for j in range(i + 1):
+            # Not `sum`: from Python 3.12 on it compensates.
+            rest = row[j]
+            for k in range(j):
+                rest -= found[k] * (factor[j][k] if j < i else found[k])
+            if j == i and not rest >= LEAST_PIVOT:
+                return False
+            found.append(math.sqrt(rest) if j == i else rest / factor[j][j])
+        factor.append(found)
+    return True
 
 
 class ModelShadowed(PriorEvent):

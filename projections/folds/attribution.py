@@ -249,7 +249,9 @@ def _react(state: AttributionState, step: Step, entry: Entry, event: FeedbackRec
     )
     if event.decision_id is None:
         latest = _latest(state, feedback)
-        if latest is None:
+        if _has_reacted(state, feedback):
+            _give_up(step, feedback)
+        elif latest is None:
             step.unattributed = feedback
         else:
             _join(step, feedback, latest)
@@ -272,6 +274,16 @@ def _latest(state: AttributionState, feedback: Feedback) -> Decision | None:
     return None
 
 
+def _has_reacted(state: AttributionState, feedback: Feedback) -> bool:
+    """Whether this event is a reaction to an open decision already: it may come again when `seen` has forgotten it."""
+    identity = _identity(feedback)
+    return any(identity in state.decisions[one].reactions for one in state.recent.get(feedback.user_id, ()))
+
+
+def _identity(feedback: Feedback) -> str:
+    return f"{feedback.action}:{feedback.event_id}"
+
+
 def _join(step: Step, feedback: Feedback, decision: Decision) -> None:
     if decision.user_id != feedback.user_id:
         detail = f"decision {decision.decision_id!r:.100} is another person's"
@@ -283,7 +295,7 @@ def _join(step: Step, feedback: Feedback, decision: Decision) -> None:
         # A reaction to one of the alternatives: it says nothing about the tip that the decision chose.
         step.joins.append(Join(feedback, decision, before, delta=0.0, status="unattributed"))
         return
-    identity = f"{feedback.action}:{feedback.event_id}"
+    identity = _identity(feedback)
     if identity in decision.reactions:
         _give_up(step, feedback)
         return

@@ -22,7 +22,7 @@ from projections.folds.reactions import fold_reactions
 from projections.folds.signals import SignalsState, fold_signals
 from projections.folds.tables import TABLES, Store
 
-FOLD_VERSION = 7
+FOLD_VERSION = 8
 
 
 @dataclass(slots=True)

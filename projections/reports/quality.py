@@ -49,19 +49,22 @@ STALE_BY_SOURCE = Report(
 def daily_quality(*, signals: str = "true", decisions: str = "true") -> str:
     """The SELECT of the view `data_quality_daily`; conditions may leave out rows that no asked-for day needs.
 
-    A person's source is expected on the union of the spans from a signal's day to its token's last. Spans that overlap
-    are cut where the next begins, so that each expected day is counted once: +1 where a piece begins, -1 past its end.
+    A person's source is expected on the union of the spans from a signal's day to its token's last, but not on days
+    that the stream has not reached. Spans that overlap are cut where the next begins, so that each expected day is
+    counted once: +1 where a piece begins, -1 past its end.
     """
     return f"""
     WITH log AS (
-        SELECT max(day) AS last_day FROM (
+        SELECT least(max(day), (SELECT make_timestamp(max(recorded_ns) // 1000)::DATE FROM checkpoints)) AS last_day
+        FROM (
             SELECT max(observed_at)::DATE AS day FROM signals
             UNION ALL SELECT max(occurred_at)::DATE FROM tip_scores
             UNION ALL SELECT max(occurred_at)::DATE FROM feedback
         )
     ), spans AS (
-        SELECT user_id, source, observed_at::DATE AS first_day,
-               max(least(coalesce(token_expires_at::DATE, last_day), last_day)) AS last_day
+        SELECT user_id, source, observed_at::DATE AS first_day, max(least(
+            coalesce((token_expires_at - INTERVAL 1 MICROSECOND)::DATE, last_day), last_day
+        )) AS last_day
         FROM signals, log WHERE {signals} GROUP BY ALL
     ), pieces AS (
         SELECT first_day, least(max(last_day) OVER known, lead(first_day) OVER known - 1) AS last_day

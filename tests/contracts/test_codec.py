@@ -3,6 +3,7 @@
 import hashlib
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from hypothesis import given
@@ -59,6 +60,27 @@ def test_the_event_id_is_taken_from_what_says_it(headers: dict[str, str], body: 
     entry = read("tips.feedback.helpful.ann", body, headers)
     assert isinstance(entry, Entry)
     assert entry.event_id == event_id
+
+
+@pytest.mark.parametrize(
+    ("headers", "text"),
+    [({}, "2026-03-01T08:00:00Z"), ({"ce-time": "2026-02-27T07:00:00+02:00"}, "2026-02-27T05:00:00Z")],
+)
+def test_a_decision_without_its_time_has_the_header_s_else_the_stream_s(headers: dict[str, str], text: str) -> None:
+    body = {
+        "decision_id": "d", "policy": "theirs", "feature_set": "theirs", "context": {}, "candidates": ["a", "b"],
+        "tip_id": "a", "propensity": 0.5, "external": True,
+    }  # fmt: skip
+    entry = read("tips.scored.ann", body, headers)
+    assert isinstance(entry, Entry), entry
+    assert isinstance(entry.event, TipScored)
+    assert entry.occurred_us == entry.event.occurred_at == parse_time(text)
+
+
+def test_a_decision_whose_header_has_no_time_is_refused() -> None:
+    found = read("tips.scored.ann", {"decision_id": "d"}, {"ce-time": "today"})
+    assert isinstance(found, Malformed)
+    assert "occurred_at: Value error, must be an RFC 3339" in found.detail
 
 
 def test_the_time_is_the_body_s_else_the_header_s() -> None:
@@ -264,6 +286,39 @@ def test_without_trust_no_signature_holds() -> None:
 def test_a_prior_of_another_size_than_its_feature_set_is_refused(event: type[PriorEvent]) -> None:
     with pytest.raises(ValueError, match="16 features"):
         event(model_version="m", feature_set="wellbeing.v1", a0=[[1.0]], b0=[0.0])
+
+
+def prior(**changed: float) -> list[list[float]]:
+    """The identity with some entries changed: `r2c5` is row 2, column 5."""
+    rows = [[float(row == column) for column in range(16)] for row in range(16)]
+    for place, value in changed.items():
+        row, _, column = place.removeprefix("r").partition("c")
+        rows[int(row)][int(column)] = value
+    return rows
+
+
+@pytest.mark.parametrize("event", [ModelPromoted, ModelShadowed])
+@pytest.mark.parametrize(
+    "a0",
+    [
+        prior(r0c0=0.0), prior(r15c15=-1.0), prior(r3c3=-1e-300), prior(r2c5=0.5), prior(r2c5=1.5, r5c2=1.5),
+        prior(r2c5=1e15, r5c2=1e15), prior(r9c1=1e-3), prior(r7c7=1e-10),
+    ],
+)  # fmt: skip
+def test_a_prior_that_no_score_can_be_made_from_is_refused(event: type[PriorEvent], a0: list[list[float]]) -> None:
+    with pytest.raises(ValueError, match="symmetric and positive definite"):
+        event(model_version="m", feature_set="wellbeing.v1", a0=a0, b0=[0.0] * 16)
+
+
+def test_a_prior_beyond_all_bounds_is_refused() -> None:
+    with pytest.raises(ValueError, match="beyond 1e"):
+        ModelPromoted(model_version="m", feature_set="wellbeing.v1", a0=prior(r0c0=1e16), b0=[0.0] * 16)
+
+
+@given(st.lists(st.lists(st.floats(-3, 3), min_size=16, max_size=16), max_size=20))
+def test_what_decisions_add_to_the_identity_is_a_prior(xs: list[list[float]]) -> None:
+    a0 = np.eye(16) + sum(np.multiply.outer(x, x) for x in map(np.array, xs))
+    ModelPromoted(model_version="m", feature_set="wellbeing.v1", a0=a0.tolist(), b0=[0.0] * 16)
 
 
 @pytest.mark.parametrize("model_version", [None, "prior/1"])

@@ -27,6 +27,8 @@ START_US = parse_time("2026-03-01T08:00:00Z")
 SIGNER = Signer(b"k" * 32)
 DECODER = Decoder("2026-01-01T00:00:00Z", Trust({SIGNER.key_id: SIGNER.public_key}))
 X = (1.0, 0.5, -0.25, *(0.125,) * 13)
+IDENTITY = np.eye(len(X)).tolist()
+"""The least that a model's prior may say: as if nothing were known before."""
 
 Tables = dict[str, dict[Key, Row]]
 

@@ -27,7 +27,7 @@ from contracts.events.base import SignedEvent
 from contracts.events.catalog import TipPublished, TipRetired
 from contracts.rewards import ACTIONS
 from contracts.times import HOUR_US
-from tests.folds.log import Log
+from tests.folds.log import IDENTITY, Log
 
 Act = Callable[[Log], object]
 
@@ -121,7 +121,7 @@ admin = st.one_of(
     _each(ExperimentStopped, experiment_id=TIPS),
     *(
         _each(
-            event, model_version=TIPS, feature_set=["wellbeing.v1"], a0=[[[0.0] * 16] * 16], b0=[[0.0] * 16]
+            event, model_version=TIPS, feature_set=["wellbeing.v1"], a0=[IDENTITY], b0=[[0.0] * 16]
         )
         for event in (ModelPromoted, ModelShadowed)
     ),

@@ -13,8 +13,8 @@ from contracts.events.admin import (
 )
 from contracts.events.base import SignedEvent
 from contracts.events.catalog import TipPublished, TipRetired
-from contracts.feature_sets import CURRENT, DIMENSIONS
-from tests.folds.log import Log
+from contracts.feature_sets import CURRENT
+from tests.folds.log import IDENTITY, Log
 
 
 def standing(log: Log) -> dict[str, tuple[str, float]]:
@@ -87,8 +87,8 @@ def test_live_policies_come_in_order_of_their_names(log: Log) -> None:
 
 def test_the_promoted_model_is_known_as_it_stood(log: Log) -> None:
     def promote(version: str) -> None:
-        zeros = [0.0] * DIMENSIONS[CURRENT]
-        log.admin(ModelPromoted(model_version=version, feature_set=CURRENT, a0=[zeros] * len(zeros), b0=zeros))
+        b0 = [0.0] * len(IDENTITY)
+        log.admin(ModelPromoted(model_version=version, feature_set=CURRENT, a0=IDENTITY, b0=b0))
 
     promote("m1")
     log.bare("tips.feedback.helpful.ann")
@@ -103,10 +103,8 @@ def test_the_promoted_model_is_known_as_it_stood(log: Log) -> None:
 
 
 def test_one_model_of_a_feature_set_is_in_shadow_until_that_one_is_promoted_or_withdrawn(log: Log) -> None:
-    zeros = [0.0] * DIMENSIONS[CURRENT]
-
     def carried(version: str) -> dict[str, Any]:
-        return {"model_version": version, "feature_set": CURRENT, "a0": [zeros] * len(zeros), "b0": zeros}
+        return {"model_version": version, "feature_set": CURRENT, "a0": IDENTITY, "b0": [0.0] * len(IDENTITY)}
 
     def withdrawn(version: str) -> SignedEvent:
         return ModelWithdrawn(model_version=version, feature_set=CURRENT)

@@ -56,6 +56,20 @@ def test_a_copy_of_feedback_on_a_decision_leaves_every_table_as_it_was(log: Log,
     assert log.learned() == (2, 1, -0.5)
 
 
+@pytest.mark.parametrize("days", [0.5, 1.5, 29])
+@pytest.mark.parametrize("later", [False, True])
+def test_a_copy_of_feedback_that_names_no_decision_is_no_other_reaction(log: Log, days: float, later: bool) -> None:
+    log.scored(decision_id="d1")
+    log.bare("tips.feedback.done.ann", headers={"Nats-Msg-Id": "m1"})
+    log.wait(days=days)
+    if later:
+        log.scored(decision_id="d2")
+    before = digests(log.tables)
+    assert log.again(2).entry is None
+    assert digests(log.tables) == before
+    assert log.learned() == (1, 1, 1.0)
+
+
 def test_an_id_given_to_another_action_is_another_event(log: Log) -> None:
     log.scored(decision_id="d1")
     log.feedback("helpful", decision_id="d1", event_id="same")

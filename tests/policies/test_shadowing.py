@@ -163,8 +163,9 @@ def test_policies_in_shadow_go_on_under_the_promoted_prior(log: Log) -> None:
 
 
 def test_a_prior_that_gives_no_score_is_passed_over_and_says_why(log: Log) -> None:
-    width = len(taste(log))
-    log.admin(ModelShadowed(model_version="m/1", feature_set=CURRENT, a0=[[0.0] * width] * width, b0=[0.0] * width))
+    log.admin(ModelShadowed(**liking("m/1", taste(log))))
+    # An event may not say so; sums that came of anything else may.
+    log.state.policies.shadowed[CURRENT].a0 = np.zeros((16, 16)).tolist()
     shadowing = Shadowing(log.state, lambda: 0.0)
     assert list(shadowing.shadows(decide(log, "d"))) == []
     assert "positive definite" in shadowing.failures["linucb under m/1"]

@@ -159,6 +159,32 @@ async def test_expected_days_end_with_the_log_and_overlap_only_once(shown: Shown
     assert [(row["expected_source_days"], row["reported_source_days"]) for row in rows] == [(1, 1)] * 4
 
 
+async def test_the_day_that_begins_as_a_token_ends_is_not_expected(shown: Shown) -> None:
+    log = shown.log
+    midnight = log.now_us - log.now_us % DAY_US
+    log.signal({"steps": 1.0}, token_expires_us=midnight + 2 * DAY_US)
+    log.signal({"steps": 1.0}, "bob", token_expires_us=midnight + 2 * DAY_US + 1)
+    log.wait(days=4)
+    log.scored()
+    rows = await shown.rows("data_quality_daily")
+    assert {row["day"].day: row["expected_source_days"] for row in rows} == {1: 2, 2: 2, 3: 1, 5: 0}
+
+
+async def test_an_event_dated_ahead_lets_nobody_wait_for_tomorrow_today(shown: Shown) -> None:
+    log = shown.log
+    for user in ("ann", "bob"):
+        log.signal({"steps": 1.0}, user, source="phone")
+    tomorrow = log.now_us + DAY_US
+    log.signal({"steps": 1.0}, "eve", observed_us=tomorrow)
+    names = ("expected_source_days", "reported_source_days")
+    today = [(row["day"].day, *(row[name] for name in names)) for row in await shown.rows("data_quality_daily")]
+    assert today == [(1, 2, 2)]
+    log.wait(days=1)
+    log.scored("ann", "d")
+    rows = await shown.rows("data_quality_daily")
+    assert [(row["day"].day, *(row[name] for name in names)) for row in rows] == [(2, 3, 1), (1, 2, 2)]
+
+
 async def test_days_are_utc_days_of_when_it_happened(shown: Shown) -> None:
     log = shown.log
     midnight = parse_time("2026-03-01T00:00:00Z")

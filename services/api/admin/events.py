@@ -119,7 +119,8 @@ async def event(parts: Parts, seq: int) -> EventDetail:
     bus = parts.link.bus
     info, recorded = await asyncio.gather(bus.info(), bus.get(seq))
     if recorded is None:
-        why = f"the stream ends at {info.last_seq}" if seq > info.last_seq else "it was erased"
+        gone = "it was erased or deleted (`tipstream verify` tells which gaps are explained)"
+        why = f"the stream ends at {info.last_seq}" if seq > info.last_seq else gone
         raise Problem(404, "Not Found", f"there is no event {seq}: {why}", field="seq")
     decoder = Decoder(info.created, trust_of(await bus.get(info.first_seq)))
     sighting = Sighting(recorded, decoder)
