@@ -11,5 +11,9 @@ class AccountError(TipstreamError):
         self.field, self.detail = field, detail
 
 
+class AccountsUnusable(TipstreamError):
+    """The file of accounts cannot be written or read; the message says why and what to do."""
+
+
 class NoSuchAccount(AccountError):
     """There is no account or key of that name."""

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from services.accounts.errors import AccountsUnusable
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS accounts (
     name TEXT PRIMARY KEY, role TEXT NOT NULL, password_hash TEXT NOT NULL, created_at INTEGER NOT NULL
@@ -34,13 +36,21 @@ class AccountFile:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path.touch(mode=0o600)
         with self.open() as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
+            # Not WAL: whoever reads that first makes a file for it, which a full disk has no room for.
+            connection.execute("PRAGMA journal_mode = DELETE")
             connection.executescript(SCHEMA)
 
     @contextmanager
     def open(self) -> Iterator[sqlite3.Connection]:
-        """A connection in one transaction, committed at the end."""
-        with closing(sqlite3.connect(self._path, timeout=WAIT_S)) as connection:
-            connection.execute("PRAGMA foreign_keys = ON")
-            with connection:
-                yield connection
+        """A connection in one transaction, committed at the end. Raises AccountsUnusable."""
+        try:
+            with closing(sqlite3.connect(self._path, timeout=WAIT_S)) as connection:
+                connection.execute("PRAGMA foreign_keys = ON")
+                with connection:
+                    yield connection
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.DatabaseError as problem:
+            raise AccountsUnusable(
+                f"HOME/{FILE} cannot be used ({problem}); make room on its disk, or put a backup of it in its place"
+            ) from None

@@ -1,7 +1,9 @@
 """Signed, expiring tokens for browsers: what a cookie or a link says, it says because this HOME signed it."""
 
 import secrets as random
+from math import inf
 from pathlib import Path
+from time import time
 
 from itsdangerous import BadData, URLSafeTimedSerializer
 
@@ -18,12 +20,14 @@ class Tickets:
         """A URL-safe token that holds `said`."""
         return str(URLSafeTimedSerializer(self._key, salt=purpose).dumps(said))
 
-    def read(self, purpose: str, ticket: str | None, max_age_s: int) -> str | None:
+    def read(self, purpose: str, ticket: str | None, max_age_s: float = inf) -> str | None:
         """What a ticket says; None for none, one that is too old, changed or of another purpose."""
         if not ticket:
             return None
         try:
-            said = URLSafeTimedSerializer(self._key, salt=purpose).loads(ticket, max_age=max_age_s)
+            said, issued = URLSafeTimedSerializer(self._key, salt=purpose).loads(ticket, return_timestamp=True)
         except BadData:
             return None
-        return said if isinstance(said, str) else None
+        # Not by `loads`: it refuses what was issued a moment ahead, by a clock that was set back since.
+        age_s = time() - issued.timestamp()
+        return said if isinstance(said, str) and age_s <= max_age_s else None

@@ -46,4 +46,4 @@ def visitor_from(said: str | None) -> Visitor | None:
 
 def visitor_of_link(tickets: Tickets, token: str) -> Visitor | None:
     """Whom a link names, also when its time has passed; None when nobody of this HOME signed it."""
-    return visitor_from(tickets.read(LINK, token, LONGEST_DAYS * DAY_S))
+    return visitor_from(tickets.read(LINK, token))

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from projections.queries import ReadModelMissing
+from services.accounts.errors import AccountsUnusable
 from services.bus.errors import BusUnavailable, RequestFailed, ServerRefused
 from services.problems import INVALID, MEDIA_TYPE, Problem, install_problems
 from services.recommender.errors import NotReady, Refused
@@ -50,7 +51,7 @@ ADMIN_PROBLEMS = PROBLEMS | _documented((403, "a key that may not do this"), (40
 def install_errors(app: FastAPI) -> None:
     """Answer the errors of the bus, the read model and the recommender; all others as `install_problems` does."""
     install_problems(app)
-    for kind in (BusUnavailable, ServerRefused, ReadModelMissing, NotReady):
+    for kind in (BusUnavailable, ServerRefused, ReadModelMissing, AccountsUnusable, NotReady):
         app.add_exception_handler(kind, _unavailable)
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(RequestFailed, _failed)

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.accounts.accounts import ADMIN, Accounts
+from services.accounts.errors import AccountsUnusable
 from services.accounts.identity import Identity
 from services.accounts.roles import ROLES
 from services.accounts.tickets import Tickets
@@ -53,6 +54,9 @@ class Gate:
             scope["identity"] = admitted(scope, headers)
         except Problem as problem:
             await _refuse(scope, receive, send, problem)
+            return
+        except AccountsUnusable as error:
+            await _refuse(scope, receive, send, Problem.unavailable(str(error)))
             return
         await self._app(scope, receive, send)
 

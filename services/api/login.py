@@ -13,6 +13,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from services.accounts.accounts import Accounts
+from services.accounts.errors import AccountsUnusable
 from services.api.gate import LOGIN, SESSION, SESSION_COOKIE, SESSION_COOKIE_S, identity_of, same_site
 from services.problems import Problem
 
@@ -70,7 +71,11 @@ async def post_login(request: Request) -> Response:
     accounts: Accounts = request.app.state.accounts
     # Counted before it is known: attempts that are made at once would all find the limit not yet reached.
     counted = failures.add(name)
-    token = await asyncio.to_thread(accounts.log_in, name, fields.get("password", ""))
+    try:
+        token = await asyncio.to_thread(accounts.log_in, name, fields.get("password", ""))
+    except AccountsUnusable as problem:
+        failures.take_back(name, counted)
+        return _form(target, name, f"Nobody can log in now: {problem}.", 503)
     if token is None:
         return _form(target, name, "Name or password is wrong.", 401)
     failures.take_back(name, counted)

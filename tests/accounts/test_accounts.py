@@ -1,13 +1,17 @@
 """Accounts, sessions and keys: who gets in, for how long, and what a key opens."""
 
+from functools import partial
 from pathlib import Path
+from time import time
 
 import pytest
 
 from services.accounts.accounts import SESSION_IDLE_S, SESSION_LONGEST_S, Accounts
-from services.accounts.errors import AccountError, NoSuchAccount
+from services.accounts.errors import AccountError, AccountsUnusable, NoSuchAccount
 from services.accounts.roles import ROLES
 from services.accounts.tickets import Tickets
+from services.accounts.visitors import DAY_S, LONGEST_DAYS, Visitor, link_path, visitor_of_link
+from tests.room import room_for
 
 PASSWORD = "correct horse"
 
@@ -138,6 +142,25 @@ def test_a_key_opens_no_more_than_its_owner_s_role(accounts: Accounts) -> None:
         accounts.change("admin", role="viewer")
 
 
+def test_on_a_full_disk_sessions_and_keys_still_open_what_they_did(
+    accounts: Accounts, clock: Clock, tmp_path: Path
+) -> None:
+    token, (_, secret) = logged_in(accounts), accounts.make_key("ann", "laptop", ["view"])
+    for _ in range(2):
+        with room_for(0):
+            session, key, listed = accounts.session(token), accounts.key(secret), accounts.accounts()
+        assert session is not None
+        assert key is not None
+        assert [one.name for one in listed] == ["admin", "ann"]
+        # When it was last used is written down again.
+        clock.now += 3600
+    with room_for(0), pytest.raises(AccountsUnusable, match=r"accounts\.sqlite cannot be used \(.*make room"):
+        accounts.log_in("ann", PASSWORD)
+    with room_for(0), pytest.raises(AccountsUnusable, match=r"accounts\.sqlite cannot be used \(.*make room"):
+        Accounts(tmp_path / "new")
+    assert accounts.session(logged_in(accounts)) is not None
+
+
 def test_a_ticket_is_worth_its_purpose_its_age_and_its_key(tmp_path: Path) -> None:
     tickets = Tickets(tmp_path / "keys")
     ticket = tickets.issue("session", "one")
@@ -148,3 +171,20 @@ def test_a_ticket_is_worth_its_purpose_its_age_and_its_key(tmp_path: Path) -> No
     assert tickets.read("session", ticket[:-1], 60) is None
     assert Tickets(tmp_path / "others").read("session", ticket, 60) is None
     assert tickets.read("session", None, 60) is None
+
+
+def test_a_ticket_holds_while_the_clock_is_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tickets = Tickets(tmp_path)
+    ticket = tickets.issue("session", "one")
+    issued = time()
+    for later, said in ((-3600, "one"), (59, "one"), (62, None)):
+        monkeypatch.setattr("services.accounts.tickets.time", partial(float, issued + later))
+        assert tickets.read("session", ticket, 60) == said
+
+
+def test_a_link_says_whose_it_was_long_after_it_has_expired(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tickets = Tickets(tmp_path)
+    path, until = link_path(tickets, "ann", LONGEST_DAYS)
+    years_later = time() + 5 * 365 * DAY_S
+    monkeypatch.setattr("services.accounts.tickets.time", lambda: years_later)
+    assert visitor_of_link(tickets, path.removeprefix("/?link=")) == Visitor("ann", until)

@@ -12,6 +12,7 @@ from fastapi.routing import iter_route_contexts
 from services.paths import DECISION_ID, THE_REST, USER_ID
 from tests.api.callers import API_KEY, PASSWORD, Door, open_door, settings_for
 from tests.conftest import SHARED
+from tests.room import room_for
 from tests.servers import NatsServer
 
 OPEN = {"/login", "/api/health", "/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json", "/static-offline-docs"}
@@ -158,3 +159,19 @@ async def test_openapi_describes_each_route_and_its_problems(door: Door) -> None
             assert operation["security"], f"{method} {path}"
             success = next(answer for status, answer in operation["responses"].items() if status.startswith("2"))
             assert success["content"] or path.startswith("/api/ml/"), f"{method} {path}"
+
+
+async def test_on_a_full_disk_whoever_is_in_can_look_and_others_are_told_why_not(door: Door) -> None:
+    form = {"name": "admin", "password": PASSWORD}
+    assert (await door.stranger.post("/login", data=form)).status_code == 303
+    cookies = dict(door.stranger.cookies)
+    door.stranger.cookies.clear()
+    with room_for(0):
+        refused = await door.stranger.post("/login", data=form)
+        door.stranger.cookies.update(cookies)
+        seen = await door.stranger.get("/api/admin/accounts")
+        changed = await door.admin.post("/api/admin/keys", json={"name": "admin", "label": "x", "scopes": ["view"]})
+    assert (refused.status_code, "Nobody can log in now: HOME/accounts.sqlite" in refused.text) == (503, True)
+    assert seen.status_code == 200
+    assert changed.status_code == 503
+    assert "make room on its disk" in changed.json()["detail"]

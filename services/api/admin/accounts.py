@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from contracts.events.base import Part, Text
 from contracts.times import SECOND_US, Moment
-from services.accounts.errors import AccountError, NoSuchAccount
+from services.accounts.errors import AccountError, AccountsUnusable, NoSuchAccount
 from services.accounts.identity import Identity
 from services.accounts.roles import ROLES, Permission, Role
 from services.api.admin.actor import Administrator, Somebody
@@ -179,3 +179,5 @@ def _problems() -> Iterator[None]:
         raise Problem(404, "Not Found", str(error), field=error.field) from None
     except AccountError as error:
         raise Problem.invalid([(error.field, error.detail)]) from None
+    except AccountsUnusable as error:
+        raise Problem.unavailable(str(error)) from None
