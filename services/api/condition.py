@@ -12,7 +12,7 @@ from typing import Any, Literal
 import httpx
 
 from contracts.errors import TipstreamError
-from contracts.times import SECOND_US
+from contracts.times import AHEAD_LIMIT_US, HOUR_US, SECOND_US
 from ml.registry.server import MOUNT
 from services.api.control import ask
 from services.api.parts import Parts
@@ -62,6 +62,9 @@ REFUSALS = (
 )
 """What the server says in words when it refuses all messages, and what mends it; else there is no room."""
 
+SET_CLOCKS = (
+    "set the clocks of both machines by one time server; decisions and reactions sent meanwhile are dead letters"
+)
 RESTORE = "what was deleted is in a backup only: `tipstream restore` puts it into an empty HOME or another server"
 
 
@@ -159,7 +162,9 @@ class Watch:
         if not link.connected:
             raise BusUnavailable(link.last_error or "not connected")
         info = await link.bus.info()
+        ahead_us = now_us() - info.told_us if info.told_us is not None else 0
         details = {
+            "clock_ahead_s": round(ahead_us / SECOND_US, 3),
             "messages": info.messages,
             "disk_bytes": info.bytes,
             "first_seq": info.first_seq,
@@ -175,6 +180,9 @@ class Watch:
         if info.mismatch is not None:
             wrong, _, remedy = info.mismatch.partition("; ")
             return _down(found, wrong, remedy)
+        if ahead_us > AHEAD_LIMIT_US:
+            wrong = f"this machine's clock is {ahead_us / HOUR_US:.1f} h ahead of the NATS server's"
+            return _down(found, f"{wrong}: what it stamps is a dead letter (time_out_of_range)", SET_CLOCKS)
         return found
 
     def _storing(self, stream: Component, scorer: Component) -> Component:

@@ -63,7 +63,7 @@ class Ack:
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
     """A stream's state; `created` (RFC 3339) names its incarnation, `deleted` counts the gaps inside, `mismatch` says
-    which of its settings is not what the code declares."""
+    which of its settings is not what the code declares, `told_us` is the server's clock then (None: unknown)."""
 
     name: str
     created: str
@@ -73,6 +73,7 @@ class StreamInfo:
     deleted: int
     bytes: int
     mismatch: str | None = None
+    told_us: int | None = None
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Self:
@@ -87,6 +88,7 @@ class StreamInfo:
             deleted=state.get("num_deleted", 0),
             bytes=state["bytes"],
             mismatch=_mismatch(name, answer["config"]),
+            told_us=to_ns(answer["ts"]) // 1000 if "ts" in answer else None,
         )
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from contracts.times import DAY_US, SECOND_US
 from services.api.condition import remedy_of
 from services.api.control import ask
 from services.api.stream_link import StreamLink
+from services.publishing import now_us
 from tests.api.callers import API_KEY, PASSWORD, Door, System, open_door
 from tests.conftest import SHARED
 from tests.servers import NatsServer
@@ -159,6 +161,24 @@ async def test_a_stream_that_loses_events_is_down_with_what_somebody_changed(sys
 )
 def test_what_mends_a_refusal_follows_from_the_servers_words(refused: str, mended: str) -> None:
     assert mended in remedy_of(refused)
+
+
+async def test_a_clock_a_day_ahead_of_the_servers_is_down_since_nothing_it_stamps_counts(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stream() -> dict[str, Any]:
+        part: dict[str, Any] = (await system.door.admin.get("/api/health")).json()["components"]["stream"]
+        return part
+
+    found = await stream()
+    assert (found["state"], abs(found["details"]["clock_ahead_s"]) < 60) == ("up", True)
+    monkeypatch.setattr("services.api.condition.now_us", lambda: now_us() + DAY_US + 60 * SECOND_US)
+
+    async def says() -> bool:
+        return "clock is 24.0 h ahead of the NATS server's" in ((await stream())["details"]["last_error"] or "")
+
+    await until(says)
+    assert (await stream())["state"] == "down"
 
 
 async def test_without_the_replayer_it_stays_200_and_says_what_waits_for_it(
