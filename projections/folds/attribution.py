@@ -104,13 +104,15 @@ class Step:
 class AttributionState:
     """Open decisions by id, each person's open decisions in order, waiting feedback by sequence, recent events.
 
-    `awaited` are the sequences waiting for a decision id, in order; `seen` maps an event's hash to when it last came,
-    `commands` a signed event's to its sequence, for ever. `erasing` are the erasures without a receipt by id: the
-    person's mark and the request's sequence; `erased` the ids of those that have one.
+    `reacted` are the hashes of the reactions to open decisions; `awaited` the sequences waiting for a decision id, in
+    order; `seen` maps an event's hash to when it last came, `commands` a signed event's to its sequence, for ever.
+    `erasing` are the erasures without a receipt by id: the person's mark and the request's sequence; `erased` the ids
+    of those that have one.
     """
 
     decisions: dict[str, Decision] = field(default_factory=OrderedDict)
     recent: dict[str, list[str]] = field(default_factory=dict)
+    reacted: dict[bytes, None] = field(default_factory=dict)
     waiting: dict[int, Feedback] = field(default_factory=OrderedDict)
     awaited: dict[str, list[int]] = field(default_factory=dict)
     seen: dict[bytes, int] = field(default_factory=OrderedDict)
@@ -154,7 +156,7 @@ def attribute(state: AttributionState, item: Entry | Malformed) -> Step:
 def forget(state: AttributionState, user_id: str) -> None:
     """Drop all that is known of a person, as if nothing of theirs had ever come."""
     for decision_id in state.recent.pop(user_id, ()):
-        del state.decisions[decision_id]
+        _forget_reactions(state, state.decisions.pop(decision_id))
     for feedback in [one for one in state.waiting.values() if one.user_id == user_id]:
         del state.waiting[feedback.seq]
         _stop_waiting(state, feedback)
@@ -218,45 +220,32 @@ def _decide(state: AttributionState, step: Step, entry: Entry, event: TipScored)
         step.dead.append(_dead(entry.raw, reasons.WRONG_FEATURES, detail))
         return
     decision = Decision(
-        decision_id=event.decision_id,
-        event_id=entry.event_id,
-        seq=entry.seq,
-        recorded_us=entry.recorded_us,
-        user_id=event.user_id,
-        tip_id=event.tip_id,
-        feature_set=event.feature_set,
-        external=event.external,
+        decision_id=event.decision_id, event_id=entry.event_id, seq=entry.seq, recorded_us=entry.recorded_us,
+        user_id=event.user_id, tip_id=event.tip_id, feature_set=event.feature_set, external=event.external,
         x=b"" if event.external else array("d", event.x).tobytes(),
-    )
+    )  # fmt: skip
     state.decisions[decision.decision_id] = decision
     state.recent.setdefault(decision.user_id, []).append(decision.decision_id)
     step.entry, step.decision = entry, decision
     for seq in state.awaited.pop(decision.decision_id, ()):
-        _join(step, state.waiting.pop(seq), decision)
+        _join(state, step, state.waiting.pop(seq), decision)
 
 
 def _react(state: AttributionState, step: Step, entry: Entry, event: FeedbackReceived) -> None:
     feedback = Feedback(
-        seq=entry.seq,
-        recorded_us=entry.recorded_us,
-        occurred_us=entry.occurred_us,
-        event_id=entry.event_id,
-        user_id=event.user_id,
-        action=event.action,
-        decision_id=event.decision_id,
-        tip_id=event.tip_id,
-        raw=entry.raw,
-    )
+        seq=entry.seq, recorded_us=entry.recorded_us, occurred_us=entry.occurred_us, event_id=entry.event_id,
+        user_id=event.user_id, action=event.action, decision_id=event.decision_id, tip_id=event.tip_id, raw=entry.raw,
+    )  # fmt: skip
     if event.decision_id is None:
-        latest = _latest(state, feedback)
-        if _has_reacted(state, feedback):
+        # It may be a reaction already, and come again when `seen` has forgotten it.
+        if _reaction(feedback.user_id, _identity(feedback)) in state.reacted:
             _give_up(step, feedback)
-        elif latest is None:
+        elif (latest := _latest(state, feedback)) is None:
             step.unattributed = feedback
         else:
-            _join(step, feedback, latest)
+            _join(state, step, feedback, latest)
     elif event.decision_id in state.decisions:
-        _join(step, feedback, state.decisions[event.decision_id])
+        _join(state, step, feedback, state.decisions[event.decision_id])
     else:
         state.waiting[feedback.seq] = feedback
         state.awaited.setdefault(event.decision_id, []).append(feedback.seq)
@@ -274,17 +263,20 @@ def _latest(state: AttributionState, feedback: Feedback) -> Decision | None:
     return None
 
 
-def _has_reacted(state: AttributionState, feedback: Feedback) -> bool:
-    """Whether this event is a reaction to an open decision already: it may come again when `seen` has forgotten it."""
-    identity = _identity(feedback)
-    return any(identity in state.decisions[one].reactions for one in state.recent.get(feedback.user_id, ()))
-
-
 def _identity(feedback: Feedback) -> str:
     return f"{feedback.action}:{feedback.event_id}"
 
 
-def _join(step: Step, feedback: Feedback, decision: Decision) -> None:
+def _reaction(user_id: str, identity: str) -> bytes:
+    return hashlib.blake2b(f"{user_id}\0{identity}".encode(), digest_size=16).digest()
+
+
+def _forget_reactions(state: AttributionState, decision: Decision) -> None:
+    for identity in decision.reactions:
+        state.reacted.pop(_reaction(decision.user_id, identity), None)
+
+
+def _join(state: AttributionState, step: Step, feedback: Feedback, decision: Decision) -> None:
     if decision.user_id != feedback.user_id:
         detail = f"decision {decision.decision_id!r:.100} is another person's"
         step.dead.append(_dead(feedback.raw, reasons.OTHER_PERSON, detail))
@@ -300,6 +292,7 @@ def _join(step: Step, feedback: Feedback, decision: Decision) -> None:
         _give_up(step, feedback)
         return
     decision.reactions.append(identity)
+    state.reacted[_reaction(decision.user_id, identity)] = None
     if feedback.action in VERDICTS:
         decision.verdict = feedback.action
     elif feedback.action in OUTCOMES:
@@ -335,6 +328,7 @@ def _forget(state: AttributionState, step: Step) -> None:
         if now - oldest.recorded_us <= OPEN_WINDOW_US:
             break
         del state.decisions[oldest.decision_id]
+        _forget_reactions(state, oldest)
         theirs = state.recent[oldest.user_id]
         theirs.pop(0)
         if not theirs:
