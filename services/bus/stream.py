@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from contracts.envelope import Message
@@ -73,7 +73,7 @@ class StreamInfo:
     deleted: int
     bytes: int
     mismatch: str | None = None
-    told_us: int | None = None
+    told_us: int | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Self:
@@ -94,10 +94,10 @@ class StreamInfo:
 
 def check_config(stream: str, have: Mapping[str, object]) -> None:
     """Compare every fixed setting with the server's; StreamMismatch names the first that differs."""
-    for field, want in FIXED.items():
-        found = have.get(field, ABSENT.get(field, False))
+    for name, want in FIXED.items():
+        found = have.get(name, ABSENT.get(name, False))
         if found != want:
-            raise StreamMismatch(stream, field, want, found)
+            raise StreamMismatch(stream, name, want, found)
 
 
 def _mismatch(stream: str, have: Mapping[str, object]) -> str | None:
