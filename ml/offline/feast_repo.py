@@ -15,6 +15,8 @@ from ml.offline.asof import MOMENT, VERSIONS
 PROJECT = "tipstream"
 DATA = "data"
 MOMENTS = "moments.parquet"
+MARK = "written by `tipstream features export-feast`"
+"""Stands in the first line of definitions that are ours, and so may be replaced."""
 
 CONFIGURATION = f"""\
 project: {PROJECT}
@@ -29,7 +31,7 @@ entity_key_serialization_version: 3
 """
 
 _HEAD = '''\
-"""The signals of {name}, written by `tipstream features export-feast`: write it anew instead of editing it."""
+"""The signals of {name}, {mark}: write it anew instead of editing it."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -96,7 +98,7 @@ class NotEmpty(TipstreamError):
 def export_feast(connection: duckdb.DuckDBPyConnection, feature_set: FeatureSet, folder: Path) -> dict[str, int]:
     """Write the repository; rows by file. A repository written before is written anew. Raises NotEmpty."""
     definitions = folder / "definitions.py"
-    if folder.exists() and any(folder.iterdir()) and not definitions.is_file():
+    if folder.exists() and any(folder.iterdir()) and not _is_ours(definitions):
         raise NotEmpty(f"{folder} is not empty and holds no Feast repository of ours; name a new folder")
     (folder / DATA).mkdir(parents=True, exist_ok=True)
     moments = f"SELECT seq, known_at FROM ({_KNOWN_AT}) ORDER BY seq"
@@ -114,6 +116,13 @@ def service_of(feature_set: FeatureSet) -> str:
     return feature_set.name.replace(".", "_")
 
 
+def _is_ours(definitions: Path) -> bool:
+    if not definitions.is_file():
+        return False
+    with definitions.open("rb") as file:
+        return MARK.encode() in file.readline()
+
+
 def _copy(
     connection: duckdb.DuckDBPyConnection, sql: str, values: dict[str, list[str]], folder: Path, name: str
 ) -> int:
@@ -128,7 +137,7 @@ def _definitions(feature_set: FeatureSet) -> str:
     service = service_of(feature_set)
     listed = ", ".join(feature_set.signals)
     return (
-        _HEAD.format(name=feature_set.name, data=DATA)
+        _HEAD.format(name=feature_set.name, mark=MARK, data=DATA)
         + views
         + f'\n{service} = FeatureService(name="{service}", features=[{listed}])\n'
     )

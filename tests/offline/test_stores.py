@@ -110,9 +110,15 @@ def test_moments_rise_with_the_sequence_although_the_clock_stood_still(
     assert len(set(recorded.values())) < len(recorded), "some were recorded in the same microsecond"
 
 
-def test_a_folder_with_something_else_is_left_alone(lived: Office, tables: Tables, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["letter.txt", "definitions.py"])
+def test_a_folder_with_something_else_is_left_alone(lived: Office, tables: Tables, tmp_path: Path, name: str) -> None:
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    (tmp_path / "mine" / name).write_text("from feast import Entity")
     with tables(lived.log).cursor() as cursor, pytest.raises(NotEmpty, match="name a new folder"):
         export_feast(cursor, WELLBEING_V1, tmp_path / "mine")
-    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
+    assert everything(tmp_path / "mine") == {name: b"from feast import Entity"}
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    """Each file below a folder with what is in it."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
