@@ -4,6 +4,11 @@ Feast joins by time and not by position, so each signal event gets a `known_at`:
 by microseconds where needed so that it rises with the sequence. `moments.parquet` holds the pairs.
 """
 
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -11,10 +16,13 @@ import duckdb
 from contracts.errors import TipstreamError
 from ml.features.feature_set import FeatureSet, Signal
 from ml.offline.asof import MOMENT, VERSIONS
+from services.durable import NotWritten, sync
 
 PROJECT = "tipstream"
 DATA = "data"
 MOMENTS = "moments.parquet"
+DEFINITIONS, STORE = "definitions.py", "feature_store.yaml"
+DRAFT = ".tipstream-"
 MARK = "written by `tipstream features export-feast`"
 """Stands in the first line of definitions that are ours, and so may be replaced."""
 
@@ -95,19 +103,30 @@ class NotEmpty(TipstreamError):
     """The folder for a Feast repository holds something else; name a new one, or one that was written before."""
 
 
+def check_place(folder: Path) -> None:
+    """See that a repository can be put there, and make nothing. Raises NotEmpty, NotWritten."""
+    try:
+        there = folder.exists() and any(not path.name.startswith(DRAFT) for path in folder.iterdir())
+        if there and not _is_ours(folder / DEFINITIONS):
+            raise NotEmpty(f"{folder} is not empty and holds no Feast repository of ours; name a new folder")
+        nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    except OSError as problem:
+        raise _unwritten(folder, problem) from None
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise NotWritten(f"{folder} cannot be written: {nearest} is no folder that you may write to")
+
+
 def export_feast(connection: duckdb.DuckDBPyConnection, feature_set: FeatureSet, folder: Path) -> dict[str, int]:
-    """Write the repository; rows by file. A repository written before is written anew. Raises NotEmpty."""
-    definitions = folder / "definitions.py"
-    if folder.exists() and any(folder.iterdir()) and not _is_ours(definitions):
-        raise NotEmpty(f"{folder} is not empty and holds no Feast repository of ours; name a new folder")
-    (folder / DATA).mkdir(parents=True, exist_ok=True)
-    moments = f"SELECT seq, known_at FROM ({_KNOWN_AT}) ORDER BY seq"
-    written = {MOMENTS: _copy(connection, moments, {}, folder, MOMENTS)}
-    for name in feature_set.signals:
-        file = f"{name}.parquet"
-        written[file] = _copy(connection, _HISTORY, {"names": [name]}, folder, file)
-    (folder / "feature_store.yaml").write_text(CONFIGURATION)
-    definitions.write_text(_definitions(feature_set))
+    """Write the repository; rows by file. A repository written before is written anew. Raises NotEmpty, NotWritten."""
+    check_place(folder)
+    with _draft(folder) as draft:
+        moments = f"SELECT seq, known_at FROM ({_KNOWN_AT}) ORDER BY seq"
+        written = {MOMENTS: _copy(connection, moments, {}, draft, MOMENTS)}
+        for name in feature_set.signals:
+            file = f"{name}.parquet"
+            written[file] = _copy(connection, _HISTORY, {"names": [name]}, draft, file)
+        (draft / STORE).write_text(CONFIGURATION)
+        (draft / DEFINITIONS).write_text(_definitions(feature_set))
     return written
 
 
@@ -121,6 +140,43 @@ def _is_ours(definitions: Path) -> bool:
         return False
     with definitions.open("rb") as file:
         return MARK.encode() in file.readline()
+
+
+@contextmanager
+def _draft(folder: Path) -> Iterator[Path]:
+    """A folder to write in, whose files are moved to `folder` when the block has ended; an error leaves all as it was.
+
+    They are moved one by one, so that what else lies there stays, Feast's own databases among it, and `folder` may be
+    a mount or where somebody stands. Only their owner can read them. A process that is killed leaves a hidden
+    `.tipstream-...` there.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    draft = folder / f"{DRAFT}{secrets.token_hex(8)}"
+    try:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft.mkdir(mode=0o700)
+            (draft / DATA).mkdir()
+            yield draft
+            # The marked one is first: whatever happens from here on, it is a repository of ours.
+            files = [draft / DEFINITIONS, draft / STORE, *(draft / DATA).iterdir()]
+            for file in files:
+                file.chmod(0o600)
+                sync(file)
+            (folder / DATA).mkdir(mode=0o700, exist_ok=True)
+            for file in files:
+                file.replace(folder / file.relative_to(draft))
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+            for path in made:
+                with suppress(OSError):
+                    path.rmdir()
+    except (OSError, duckdb.IOException) as problem:
+        raise _unwritten(folder, problem) from None
+
+
+def _unwritten(folder: Path, problem: Exception) -> NotWritten:
+    return NotWritten(f"{folder} cannot be written: {getattr(problem, 'strerror', None) or problem}")
 
 
 def _copy(

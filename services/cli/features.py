@@ -1,6 +1,5 @@
 """`tipstream features`: what features there are, and the signals as a Feast repository."""
 
-import asyncio
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +12,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from contracts.errors import TipstreamError
 from ml.features.definitions import CURRENT, FEATURE_SETS
 from ml.features.listing import FEATURE_COLUMNS, SIGNAL_COLUMNS, cell, described, markdown
-from ml.offline.feast_repo import export_feast
+from ml.offline.feast_repo import check_place, export_feast
 from projections.afresh import folded_afresh
 from services.bus.jetstream import JetStreamBus
 from services.cli import panels
+from services.cli.ending import run_to_its_end
 from services.cli.operations import CONNECT_S, BadOption
 from services.cli.rows import show_rows
 from services.settings import Settings
@@ -60,6 +60,8 @@ def export(
     """Write the signals of the whole log as a Feast repository: what was known of whom, when."""
     if find_spec("feast") is None:
         raise FeastMissing(FeastMissing.__doc__)
+    # Before the log is folded, which takes its time.
+    check_place(folder)
 
     async def run() -> dict[str, int]:
         bus = await JetStreamBus.connect(Settings().bus_url, name="tipstream features", timeout=CONNECT_S)
@@ -77,12 +79,7 @@ def export(
         finally:
             await bus.close()
 
-    try:
-        # Before the log is folded, which takes its time.
-        folder.mkdir(parents=True, exist_ok=True)
-        written = asyncio.run(run())
-    except OSError as problem:
-        raise BadOption(f"{folder} cannot be written: {problem.strerror or problem}") from None
+    written = run_to_its_end(run())
     for file, rows in written.items():
         print(f"{file:<24} {rows:>10,} rows")
     print(f"{folder} is written; next, in it: feast apply, then feast materialize 1970-01-01T00:00:00 <now>")

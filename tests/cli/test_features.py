@@ -9,8 +9,10 @@ import duckdb
 import pytest
 
 from ml.features.definitions import FEATURE_SETS
+from services.cli import features
 from tests.cli.conftest import Cli
 from tests.cli.test_events import refused
+from tests.servers import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "features.md"
 
@@ -70,6 +72,19 @@ def test_a_folder_that_cannot_be_made_is_named_before_the_log_is_folded(cli: Cli
     taken.write_text("a file")
     said = refused(cli("features", "export-feast", str(taken)))
     assert f"{taken} cannot be written" in said
+
+
+@pytest.mark.skipif(find_spec("feast") is None, reason="Feast is not installed")
+def test_the_place_is_looked_at_before_the_log_and_without_a_server_nothing_is_left(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "CONNECT_S", 0.1)
+    nowhere = f"nats://127.0.0.1:{free_port()}"
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "definitions.py").write_text("from feast import Entity")
+    for place, said in (("own", "holds no Feast repository of ours"), ("new", "no NATS server")):
+        assert said in refused(cli("features", "export-feast", str(tmp_path / place), NATS_URL=nowhere))
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
 
 
 def test_without_feast_the_command_says_how_to_install_it(

@@ -18,9 +18,11 @@ from ml.offline.decisions import offline_decisions
 from ml.offline.feast_repo import NotEmpty, export_feast
 from ml.offline.store import Asked, DuckdbStore, vectors
 from projections.sinks.duckdb import DuckdbSink
+from services.durable import NotWritten
 from tests.offline.conftest import Tables
 from tests.offline.served import online, served
 from tests.projections.office import Office
+from tests.room import room_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,6 +119,43 @@ def test_a_folder_with_something_else_is_left_alone(lived: Office, tables: Table
     with tables(lived.log).cursor() as cursor, pytest.raises(NotEmpty, match="name a new folder"):
         export_feast(cursor, WELLBEING_V1, tmp_path / "mine")
     assert everything(tmp_path / "mine") == {name: b"from feast import Entity"}
+
+
+def test_a_full_disk_leaves_nothing_new_and_what_was_there_before(
+    lived: Office, tables: Tables, tmp_path: Path
+) -> None:
+    repo = tmp_path / "made" / "repo"
+    with tables(lived.log).cursor() as cursor:
+        with room_for(100), pytest.raises(NotWritten, match=f"{repo} cannot be written"):
+            export_feast(cursor, WELLBEING_V1, repo)
+        assert not (tmp_path / "made").exists()
+        export_feast(cursor, WELLBEING_V1, repo)
+    (repo / "data" / "registry.db").write_text("Feast's own")
+    before = everything(repo)
+    lived.log.signal({"steps": 7000.0}, "eve", source="steps")
+    with tables(lived.log).cursor() as cursor:
+        with room_for(100), pytest.raises(NotWritten):
+            export_feast(cursor, WELLBEING_V1, repo)
+        assert everything(repo) == before
+        export_feast(cursor, WELLBEING_V1, repo)
+    after = everything(repo)
+    assert after.keys() == before.keys()
+    assert after["data/steps.parquet"] != before["data/steps.parquet"]
+    assert after["data/registry.db"] == b"Feast's own"
+
+
+def test_what_a_killed_export_leaves_is_in_nobody_s_way(lived: Office, tables: Tables, tmp_path: Path) -> None:
+    (tmp_path / "repo" / ".tipstream-0123" / "data").mkdir(parents=True)
+    with tables(lived.log).cursor() as cursor:
+        assert export_feast(cursor, WELLBEING_V1, tmp_path / "repo")["steps.parquet"]
+
+
+def test_only_its_owner_reads_what_was_known_of_people(lived: Office, tables: Tables, tmp_path: Path) -> None:
+    repo = tmp_path / "repo"
+    with tables(lived.log).cursor() as cursor:
+        export_feast(cursor, WELLBEING_V1, repo)
+    modes = {path.stat().st_mode & 0o777 for path in repo.rglob("*") if path.is_file()}
+    assert (modes, repo.stat().st_mode & 0o777) == ({0o600}, 0o700)
 
 
 def everything(folder: Path) -> dict[str, bytes]:
