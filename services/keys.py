@@ -28,6 +28,10 @@ class KeyFileError(TipstreamError):
     """A key file cannot be made, read or trusted; the message names it and says how to mend it."""
 
 
+class NoSystem(TipstreamError):
+    """HOME holds no Tipstream, most likely by a mistyped name: what is made there no other would take."""
+
+
 @dataclass(frozen=True, slots=True)
 class Secrets:
     """What a caller must show: `api_key` on the public routes, `admin_password` on the admin ones."""
@@ -61,12 +65,24 @@ def announce(settings: Settings) -> dict[str, str]:
     }
 
 
+def check_begun(settings: Settings) -> None:
+    """See that a Tipstream has begun in HOME, or is being restored to it, and make nothing. Raises `NoSystem`.
+
+    Each process of one makes the signing key before all else that can be asked for.
+    """
+    if not any(map(os.path.exists, (_signing_file(settings), settings.restoring_mark))):
+        raise NoSystem(
+            f"{PREFIX}HOME: there is no Tipstream in {settings.home} (no keys/signing.key that you can see); "
+            "name the HOME of the one that you mean, or start it first"
+        )
+
+
 def signing_seed(settings: Settings) -> bytes:
     """The 32-byte Ed25519 seed that signs admin and catalog events, made when absent.
 
     Raises `KeyFileError`.
     """
-    path = settings.keys_dir / "signing.key"
+    path = _signing_file(settings)
     text = load_or_create(path, lambda: base64.b64encode(secrets.token_bytes(SEED_BYTES)).decode())
     try:
         seed = base64.b64decode(text, validate=True)
@@ -75,6 +91,10 @@ def signing_seed(settings: Settings) -> bytes:
     if len(seed) != SEED_BYTES:
         raise KeyFileError(f"{path} holds no Ed25519 seed (32 bytes in base64); restore it from a backup")
     return seed
+
+
+def _signing_file(settings: Settings) -> Path:
+    return settings.keys_dir / "signing.key"
 
 
 def _api_key_file(settings: Settings) -> Path:

@@ -18,6 +18,7 @@ from services.accounts.visitors import LONGEST_DAYS as LONGEST_LINK_DAYS
 from services.accounts.visitors import USUAL_DAYS, link_path
 from services.cli import panels
 from services.cli.rows import show_rows
+from services.keys import check_begun
 from services.settings import Settings
 
 DAY_S = 24 * 3600
@@ -124,6 +125,7 @@ def link(
     if not 1 <= len(user) <= MAX_ID_CHARS:
         raise AccountError("user", f"the id of a person has 1 to {MAX_ID_CHARS} characters")
     settings = Settings()
+    check_begun(settings)
     settings.make_home()
     path, until = link_path(Tickets(settings.keys_dir), user, days)
     print(settings.api_base + path)

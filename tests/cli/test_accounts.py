@@ -3,11 +3,13 @@
 import os
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from services.accounts.accounts import Accounts
 from services.accounts.store import FILE
+from services.settings import Settings
 from tests.cli.conftest import Cli
 from tests.cli.test_events import refused
 from tests.processes import run_tipstream
@@ -75,3 +77,19 @@ def test_what_cannot_be_is_told_in_words(cli: Cli) -> None:
 @pytest.mark.parametrize("user", ["", "x" * 513])
 def test_a_link_for_nobody_is_refused(cli: Cli, user: str) -> None:
     assert "the id of a person has 1 to 512 characters" in refused(cli("link", user))
+
+
+def test_a_link_is_not_made_where_no_tipstream_is(cli: Cli, tmp_path: Path) -> None:
+    typo = tmp_path / "typo"
+    said = refused(cli("link", "ann", HOME=str(typo)))
+    assert f"TIPSTREAM_HOME: there is no Tipstream in {typo}" in said
+    assert len(said.splitlines()) == 1
+    assert not typo.exists()
+    assert cli("link", "ann").stdout.startswith("http://")
+
+
+def test_a_link_asked_for_while_a_restore_runs_says_so(cli: Cli, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    settings.restoring_dir.mkdir()
+    settings.restoring_mark.touch()
+    assert "a `tipstream restore` into" in refused(cli("link", "ann", HOME=str(tmp_path)))
