@@ -9,6 +9,7 @@ from string import Template
 from typing import Literal
 
 from services.bus.errors import NatsServerMissing
+from services.durable import whole_file
 
 # In a checkout the template stands at the root, in a wheel beside this module.
 TEMPLATES = (Path(__file__).with_name("nats.conf"), Path(__file__).parents[2] / "nats.conf")
@@ -16,7 +17,7 @@ SYNC = {"always": "always", "interval": '"2m"'}
 
 
 def write_config(home: Path, *, port: int, fsync: Literal["always", "interval"]) -> Path:
-    """Render the template to HOME/nats/nats.conf (store beside it) and return its path."""
+    """Render the template to HOME/nats/nats.conf (store beside it) and return its path. Raises NotWritten."""
     folder = home.absolute() / "nats"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     template = next(path for path in TEMPLATES if path.exists())
@@ -24,7 +25,8 @@ def write_config(home: Path, *, port: int, fsync: Literal["always", "interval"])
         NATS_PORT=port, NATS_STORE=json.dumps(str(folder), ensure_ascii=False), NATS_SYNC=SYNC[fsync]
     )
     config = folder / "nats.conf"
-    config.write_text(text)
+    with whole_file(config, force=True) as file:
+        file.write(text.encode())
     return config
 
 

@@ -7,6 +7,7 @@ import socket
 from typing import IO
 
 from contracts.errors import TipstreamError
+from services.durable import NotWritten
 from services.settings import PREFIX, Settings
 
 
@@ -18,22 +19,29 @@ class AlreadyRunning(TipstreamError):
     """Another `tipstream up` runs on this HOME; stop it, or set TIPSTREAM_HOME to another folder."""
 
 
-def claim_home(settings: Settings) -> IO[str]:
-    """Hold HOME for this process until the file that is returned is closed. Raises AlreadyRunning."""
-    lock = (settings.run_dir / "up.lock").open("a+")
+def claim_home(settings: Settings) -> IO[bytes]:
+    """Hold HOME for this process until the file that is returned is closed. Raises AlreadyRunning, NotWritten."""
+    path = settings.run_dir / "up.lock"
+    # Without a buffer, which would be written again when the file is closed.
+    lock = path.open("a+b", buffering=0)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         lock.seek(0)
-        owner = lock.read().strip()
+        owner = lock.read().decode().strip()
         lock.close()
         raise AlreadyRunning(
             f"another `tipstream up` (process {owner}) runs on {settings.home}; stop it, "
             f"or set {PREFIX}HOME to another folder"
         ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
+    try:
+        lock.truncate(0)
+        lock.write(str(os.getpid()).encode())
+    except OSError as error:
+        lock.close()
+        raise NotWritten(
+            f"{path}: cannot be written ({error.strerror}); make room where {settings.home} lies"
+        ) from None
     return lock
 
 

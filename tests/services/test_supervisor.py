@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
+from services.bus.embedded import write_config
+from services.durable import NotWritten
 from services.forking.start import program
 from services.settings import Settings
 from services.supervisor import children, room
 from services.supervisor.children import Child
 from services.supervisor.figures import summary
 from services.supervisor.ports import AlreadyRunning, PortTaken, check_ports, claim_home
+from tests.room import room_for
 from tests.servers import free_port
 from tests.waiting import until
 
@@ -170,6 +173,20 @@ def test_one_home_has_one_supervisor(tmp_path: Path) -> None:
     with pytest.raises(AlreadyRunning, match=f"process {os.getpid()}.*TIPSTREAM_HOME"):
         claim_home(settings)
     held.close()
+    claim_home(settings).close()
+
+
+def test_a_home_without_room_is_named_and_what_nats_server_reads_stays(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    settings.make_home()
+    config = write_config(settings.home, port=4222, fsync="always")
+    before = config.read_bytes()
+    with room_for(0):
+        with pytest.raises(NotWritten, match=f"{settings.run_dir}/up.lock: cannot be written"):
+            claim_home(settings)
+        with pytest.raises(NotWritten, match=f"{config}: cannot be written"):
+            write_config(settings.home, port=4333, fsync="always")
+    assert config.read_bytes() == before
     claim_home(settings).close()
 
 
