@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 import orjson
 
 from contracts.envelope import Message
 from contracts.errors import TipstreamError
 from services.publishing import now_us
+
+# Once the stream takes every decision none is kept, and nothing would end what the last write met.
+KEPT_S = 60.0
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS outbox (
@@ -56,12 +60,13 @@ class Waiting:
 class Outbox:
     """The queue in one SQLite file; calls block for a disk write, each one at a time, from any thread.
 
-    `len`, `in`, `oldest_us` and `refused` are answered from memory.
+    `len`, `in`, `oldest_us`, `refused` and `unwritable` are answered from memory.
     """
 
     def __init__(self, path: Path) -> None:
         """Open or create the file. Raises OutboxClosed."""
         self.path = path
+        self._failed: tuple[float, str] | None = None
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
@@ -109,6 +114,13 @@ class Outbox:
     def oldest_us(self) -> int | None:
         """When the message that waits longest was kept (microseconds since 1970)."""
         return self._oldest_us
+
+    @property
+    def unwritable(self) -> str | None:
+        """Why nothing can be kept, as the last write met it within a minute; None when it succeeded."""
+        if self._failed is None or monotonic() - self._failed[0] > KEPT_S:
+            return None
+        return self._failed[1]
 
     def remove(self, waiting: Sequence[Waiting]) -> None:
         """Forget messages that the stream has acknowledged. Raises OutboxBroken."""
@@ -158,8 +170,10 @@ class Outbox:
             for statement, rows in statements:
                 self._db.executemany(statement, rows)
             self._db.execute("COMMIT")
+            self._failed = None
             self._oldest_us = self._oldest()
         except sqlite3.Error as error:
+            self._failed = (monotonic(), f"{self.path}: {error}")
             with suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise OutboxBroken(self.path, error) from error

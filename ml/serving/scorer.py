@@ -92,7 +92,6 @@ class Scorer:
         reached = projector.reached if projector is not None else None
         lag = None if last is None else max(last - seq, 0)
         behind_s = time.time() - reached.recorded_us / SECOND_US if reached is not None and lag else 0.0
-        oldest_us = outbox.oldest_us()
         return {
             "state": _state(ready=folded.ready, failed=projector is not None and projector.last_error is not None),
             "seq": seq,
@@ -103,7 +102,12 @@ class Scorer:
             "version": folded.owner.live.version.number if folded.owner is not None else None,
             "connected": self.delivery.connected,
             "stream_refuses": self.delivery.bus.refusing if self.delivery.bus is not None else None,
-            "outbox": {"waiting": len(outbox), "refused": outbox.refused, "oldest_us": oldest_us},
+            "outbox": {
+                "waiting": len(outbox),
+                "refused": outbox.refused,
+                "oldest_us": outbox.oldest_us(),
+                "unwritable": outbox.unwritable,
+            },
             "policies": self.metrics.by_policy,
             "kernel": KERNEL,
             "feature_set": folded.decider.feature_set.name if folded.owner is not None else None,

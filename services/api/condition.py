@@ -54,6 +54,10 @@ MAKE_ROOM = (
     "make room where NATS keeps its store: `tipstream up` then starts its server again within seconds; "
     "start a server of your own again yourself, or give it a larger max_file_store"
 )
+ROOM_TO_KEEP = (
+    "make room where HOME/outbox lies, or let the scorer write there; while the stream takes no decision either, "
+    "recommendations get 503"
+)
 REFUSALS = (
     ("account", "raise the JetStream limits of the account that TIPSTREAM_NATS_URL names; decisions wait meanwhile"),
     ("sealed", "nothing is ever stored in a sealed stream: back it up, delete it, and restore it as one that is not"),
@@ -231,7 +235,11 @@ class Watch:
         waiting = int(told.get("waiting", 0))
         oldest_us = told.get("oldest_us")
         age = max(0.0, (now_us() - oldest_us) / SECOND_US) if isinstance(oldest_us, int) else None
-        return Component("behind" if waiting else "up", None, waiting, age if waiting else 0.0, dict(told))
+        found = Component("behind" if waiting else "up", None, waiting, age if waiting else 0.0, dict(told))
+        if told.get("unwritable"):
+            wrong = f"it cannot be written ({told['unwritable']}), so that recommendations need the stream"
+            return _down(found, wrong, ROOM_TO_KEEP)
+        return found
 
 
 def _projected(status: Answer) -> Component:

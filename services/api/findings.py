@@ -41,7 +41,7 @@ def _finding(name: str, part: Component) -> Finding:
         return Finding(name, "warn", "is starting", COMING_UP)
     if remedy is None:
         return Finding(name, "bad", f"stands still at event {part.seq or 0:,}: {error}", STANDS_STILL)
-    if part.seq is not None:
+    if part.seq is not None or part.lag_events is not None:
         # It answers, and says itself why it does nothing.
         return Finding(name, "bad", f"is down: {error}", remedy)
     after = ", ".join(sorted(FOLLOWS.get(name, ())))

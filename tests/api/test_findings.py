@@ -57,6 +57,12 @@ def test_a_part_that_says_itself_why_it_is_down_is_heard() -> None:
     )
 
 
+def test_an_outbox_that_cannot_be_written_is_not_said_to_be_silent() -> None:
+    told = {"last_error": "it cannot be written (the disk is full)", "remedy": "make room"}
+    (found,) = findings(condition(outbox=part("down", lag_events=0, details=told)))
+    assert (found.says, found.severity) == ("is down: it cannot be written (the disk is full)", "bad")
+
+
 def test_who_must_act_is_told_before_who_may_wait() -> None:
     found = findings(
         condition(scorer=part("starting"), analytics=part("behind", lag_events=1234), query=absent("no answer"))

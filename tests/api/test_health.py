@@ -1,7 +1,9 @@
 """`GET /api/health`: what is up, what is not, and who may know more."""
 
 import asyncio
+import sqlite3
 import time
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -12,6 +14,7 @@ from services.api.condition import remedy_of
 from services.api.control import ask
 from services.api.stream_link import StreamLink
 from services.publishing import now_us
+from services.settings import Settings
 from tests.api.callers import API_KEY, PASSWORD, Door, System, open_door
 from tests.conftest import SHARED
 from tests.servers import NatsServer
@@ -202,14 +205,26 @@ async def test_without_the_replayer_it_stays_200_and_says_what_waits_for_it(
     assert "tipstream replayer" in found["remedy"]
 
 
-async def test_decisions_that_wait_for_the_stream_are_counted(system: System, nats_server: NatsServer) -> None:
+async def test_decisions_that_wait_for_the_stream_are_counted_and_an_outbox_that_takes_none_is_down(
+    system: System, nats_server: NatsServer, settings: Settings
+) -> None:
     nats_server.kill()
     await system.post("/v1/recommendations", user_id="ada")
 
-    async def waiting() -> bool:
+    async def outbox_is(state: str) -> bool:
         outbox = (await system.door.stranger.get("/api/health")).json()["components"]["outbox"]
-        return bool(outbox["state"] == "behind" and outbox["lag_events"] == 1)
+        return bool(outbox["state"] == state and outbox["lag_events"] == 1)
 
-    await until(waiting)
+    await until(lambda: outbox_is("behind"))
+    file = settings.outbox_dir / "scorer.sqlite"
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("ALTER TABLE outbox RENAME TO away")
+        refused = await system.door.caller.post("/v1/recommendations", json={"user_id": "ada"})
+        assert (refused.status_code, "neither logged nor kept" in refused.text) == (503, True)
+        await until(lambda: outbox_is("down"))
+        (found,) = [one for one in (await system.get("/api/admin/health"))["findings"] if one["component"] == "outbox"]
+        assert f"is down: it cannot be written ({file}: no such table" in found["says"]
+        assert "make room" in found["remedy"]
+        db.execute("ALTER TABLE away RENAME TO outbox")
     nats_server.start()
     await system.healthy()

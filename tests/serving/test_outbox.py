@@ -74,6 +74,31 @@ def test_a_broken_file_is_said(path: Path) -> None:
         Outbox(path)
 
 
+def test_a_full_disk_is_said_until_a_write_succeeds_or_for_a_minute(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = Outbox(path)
+    large = Message("tips.scored.ann", {MSG_ID: "d1"}, bytes(100_000))
+    assert unwritable(outbox) is None
+    (pages,) = outbox._db.execute("PRAGMA page_count").fetchone()
+    outbox._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(OutboxBroken, match="neither logged nor kept"):
+        outbox.append("d1", large)
+    assert unwritable(outbox) == f"{path}: database or disk is full"
+    assert len(outbox) == 0
+    outbox._db.execute("PRAGMA max_page_count = 1000000")
+    with monkeypatch.context() as later:
+        later.setattr("ml.serving.outbox.KEPT_S", 0.0)
+        assert unwritable(outbox) is None
+    outbox.append("d1", large)
+    assert unwritable(outbox) is None
+
+
+def unwritable(outbox: Outbox) -> str | None:
+    """Read anew, for mypy, which takes a property for a value that stays."""
+    return outbox.unwritable
+
+
 async def test_a_scorer_whose_outbox_is_damaged_says_so_until_it_is_moved_away(settings: Settings, path: Path) -> None:
     settings.make_home()
     outbox = settings.outbox_dir / "scorer.sqlite"

@@ -130,7 +130,7 @@ async def test_health_says_how_it_is(scorer: Running) -> None:
     health = await scorer.health()
     assert (health["state"], health["seq"], health["stream_last_seq"], health["lag_events"]) == ("up", seq, seq, 0)
     assert (health["connected"], health["kernel"], health["feature_set"]) == (True, KERNEL, "wellbeing.v1")
-    assert health["outbox"] == {"waiting": 0, "refused": 0, "oldest_us": None}
+    assert health["outbox"] == {"waiting": 0, "refused": 0, "oldest_us": None, "unwritable": None}
     assert health["last_error"] is None
 
 
