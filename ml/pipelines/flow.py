@@ -96,9 +96,9 @@ async def shadow(run: Run, identifier: str, fitted: Fit, written: Card) -> list[
     """Let the version score along."""
     async with _log() as (bus, decoder):
         publisher = EventPublisher(bus, trusted_signer(Settings(), decoder), source=SOURCE)
-        await steps.shadow(bus, decoder, publisher, identifier, fitted)
+        along = await steps.shadow(bus, decoder, publisher, identifier, fitted)
     async with _mlflow() as client:
-        return await steps.point(client, identifier, written)
+        return await steps.point(client, identifier, written, along=along)
 
 
 @flow(name="tipstream-train", persist_result=False, validate_parameters=False)

@@ -1,6 +1,7 @@
 """The steps from a log to a registered version, each a function of what the one before it gave."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -9,8 +10,8 @@ import numpy as np
 
 from contracts.codec import Decoder
 from contracts.envelope import Entry
-from contracts.events.admin import ModelShadowed
-from contracts.subjects import matches
+from contracts.events.admin import ModelShadowed, PriorEvent
+from contracts.subjects import PREFIX, matches
 from contracts.times import format_time
 from ml.evaluation.evaluation import evaluate
 from ml.evaluation.evidence import Evidence
@@ -27,6 +28,7 @@ from ml.registry.registry import CHALLENGER, SHADOW, Registry
 from projections.afresh import folded_afresh
 from projections.erasure import erased_upto
 from projections.folds.policies import Model
+from projections.folds.projection import State, advance
 from projections.off_policy.report import Progress, standings
 from projections.off_policy.targets import OurPolicy
 from projections.off_policy.walk import YOUNG_US, Span, Walk
@@ -50,6 +52,7 @@ LEFT_OUT = "{:,} decisions were left out: their matrices, made again, are not th
 TRAINED = "trained"
 """Why a version that has just been registered goes into shadow."""
 SHADOWED = ModelShadowed.SUBJECT.format(model_version="*")
+MODELS = f"{PREFIX}.admin.model.*.*"
 RUN = "run"
 """The tag that says which run registered a version."""
 ACK_S = 5.0
@@ -171,32 +174,50 @@ async def register(mlflow: httpx.AsyncClient, run: Run, fit: Fit, card: Card) ->
     return (await registry.register(fit.stored(), card, tags, figures)).id
 
 
-async def shadow(bus: Bus, decoder: Decoder, publisher: EventPublisher, identifier: str, fit: Fit) -> None:
-    """Publish that a version scores along, unless the log has it: what an admin did since is not undone.
-
-    Raises BusUnavailable.
+async def shadow(bus: Bus, decoder: Decoder, publisher: EventPublisher, identifier: str, fit: Fit) -> bool:
+    """Publish that a version scores along, unless the log has that or its promotion: what an admin did since is not
+    undone. Whether it scores along then. Raises BusUnavailable.
     """
+    state, known = State(), False
+    async for entry in _of_models(bus, decoder):
+        advance(state, entry)
+        event = entry.event
+        known |= isinstance(event, PriorEvent) and event.model_version == identifier and _is_told(fit, event)
+    if known:
+        along = state.policies.shadowed.get(fit.feature_set)
+        return along is not None and along.model_version == identifier and _is_told(fit, along)
     prior = fit.stored()
     event = ModelShadowed(**prior.told_of(identifier), reason=TRAINED)
-    async for batch in bus.read(0, upto=(await bus.info()).last_seq, subjects=[event.subject()]):
-        for item in map(decoder.decode, batch):
-            # A registry that was emptied gives its ids again, to other priors.
-            before = item.event if isinstance(item, Entry) else None
-            if isinstance(before, ModelShadowed) and (before.a0, before.b0) == (event.a0, event.b0):
-                return
     # The same id for the same version: whoever dies before the ack and comes back at once says it once.
     event_id = f"shadowed-{identifier}-{prior.digest}"
     await publisher.publish_signed(event, actor=ACTOR, event_id=event_id, timeout=ACK_S)
+    return True
 
 
-async def point(mlflow: httpx.AsyncClient, identifier: str, card: Card) -> list[str]:
-    """Give a version the alias `shadow`, and `challenger` when every check passed. Raises RegistryAway."""
+async def point(mlflow: httpx.AsyncClient, identifier: str, card: Card, *, along: bool) -> list[str]:
+    """Give a version that scores along the alias `shadow`, and `challenger` when every check passed; the aliases of
+    one that does not any more stay as they are. Raises RegistryAway, NotRegistered.
+    """
     registry = Registry(mlflow)
     version = await registry.version(identifier)
+    if not along:
+        return version.aliases
     aliases = [SHADOW] if card.failed else [SHADOW, CHALLENGER]
     for alias in aliases:
         await registry.point(version, alias)
     return aliases
+
+
+def _is_told(fit: Fit, by: PriorEvent | Model) -> bool:
+    return (fit.feature_set, fit.a0.tolist(), fit.b0.tolist()) == (by.feature_set, by.a0, by.b0)
+
+
+async def _of_models(bus: Bus, decoder: Decoder) -> AsyncIterator[Entry]:
+    """What the log says of models so far, in order."""
+    async for batch in bus.read(0, upto=(await bus.info()).last_seq, subjects=[MODELS]):
+        for item in map(decoder.decode, batch):
+            if isinstance(item, Entry):
+                yield item
 
 
 def _window(run: Run, rows: Rows) -> Window:

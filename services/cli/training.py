@@ -65,7 +65,7 @@ def train(
         said = {"model_version": trained.model_version, "digest": trained.digest, "aliases": trained.aliases}
         print(orjson.dumps(said | {"card": trained.card.model_dump()}, option=orjson.OPT_INDENT_2).decode())
         return
-    print(f"version    {trained.model_version} ({', '.join(trained.aliases)})")
+    print(f"version    {trained.model_version} ({', '.join(trained.aliases) or 'no alias'})")
     print(f"digest     {trained.digest}")
     for check in trained.card.checks:
         print(f"{'passed' if check.passed else 'FAILED':<10} {check.name}: {check.said}")

@@ -8,7 +8,7 @@ import pytest
 
 from contracts.codec import Decoder
 from contracts.envelope import Entry
-from contracts.events.admin import ModelShadowed, ModelWithdrawn
+from contracts.events.admin import ModelPromoted, ModelShadowed, ModelWithdrawn
 from contracts.events.base import SignedEvent
 from contracts.feature_sets import CURRENT, DIMENSIONS
 from ml.pipelines import steps
@@ -39,8 +39,8 @@ class Trained:
         self.bus, self.decoder = bus, decoder
         self.publisher = EventPublisher(bus, trusted_signer(settings, decoder), source="/test")
 
-    async def shadow(self, version: str, fit: Fit) -> None:
-        await steps.shadow(self.bus, self.decoder, self.publisher, version, fit)
+    async def shadow(self, version: str, fit: Fit) -> bool:
+        return await steps.shadow(self.bus, self.decoder, self.publisher, version, fit)
 
     async def models(self) -> list[SignedEvent]:
         """What the log says of models, in order."""
@@ -68,7 +68,8 @@ async def trained(memory_bus: MemoryBus, tmp_path: Path) -> Trained:
 
 
 async def test_it_goes_into_shadow_once_and_what_an_admin_did_since_stays(trained: Trained, clock: ManualClock) -> None:
-    await trained.shadow("prior/1", fitted())
+    for _ in range(2):
+        assert await trained.shadow("prior/1", fitted())
     (event,) = await trained.models()
     assert isinstance(event, ModelShadowed)
     assert (event.model_version, event.b0) == ("prior/1", fitted().b0.tolist())
@@ -76,8 +77,18 @@ async def test_it_goes_into_shadow_once_and_what_an_admin_did_since_stays(traine
     await trained.publisher.publish_signed(withdrawn, actor="ada")
     # Later than the stream itself would know its id again.
     clock.advance(DUPLICATE_WINDOW_S + 1)
-    await trained.shadow("prior/1", fitted())
+    assert not await trained.shadow("prior/1", fitted())
     assert await trained.models() == [event, withdrawn]
+
+
+@pytest.mark.parametrize("shadowed", [True, False])
+async def test_what_was_promoted_while_training_was_away_is_in_shadow_no_more(trained: Trained, shadowed: bool) -> None:
+    if shadowed:
+        await trained.shadow("prior/1", fitted())
+    await trained.publisher.publish_signed(ModelPromoted(**fitted().stored().told_of("prior/1")), actor="ada")
+    before = await trained.models()
+    assert not await trained.shadow("prior/1", fitted())
+    assert await trained.models() == before
 
 
 async def test_an_id_that_an_emptied_registry_gives_again_is_another_version(trained: Trained) -> None:
