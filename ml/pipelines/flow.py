@@ -1,7 +1,8 @@
 """The flow `train`: from the log to a registered version in shadow, resumed where it failed.
 
-Prefect keeps each task's result under the run's key, so a run of the same log, code and seed takes what is there. It is
-imported with this module and takes seconds: import it only where a flow runs.
+Prefect keeps what is computed under the run's key, so a run of the same log, code and seed takes what is there. What is
+registered and in shadow is asked each time, of the registry and the log: admins change both. Prefect is imported with
+this module and takes seconds: import it only where a flow runs.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
 from prefect.context import TaskRunContext
 
 from contracts.codec import Decoder
@@ -84,15 +86,15 @@ async def card(run: Run, rows: Rows, fitted: Fit, judgement: Judgement, fair: Fa
     return steps.make_card(run, rows, fitted, judgement, fair)
 
 
-@task(cache_key_fn=_key, persist_result=True)
+@task(cache_policy=NO_CACHE)
 async def register(run: Run, fitted: Fit, written: Card) -> str:
     """Register a version in MLflow."""
     async with _mlflow() as client:
         return await steps.register(client, run, fitted, written)
 
 
-@task(cache_key_fn=_key, persist_result=True)
-async def shadow(run: Run, identifier: str, fitted: Fit, written: Card) -> list[str]:
+@task(cache_policy=NO_CACHE)
+async def shadow(identifier: str, fitted: Fit, written: Card) -> list[str]:
     """Let the version score along."""
     async with _log() as (bus, decoder):
         publisher = EventPublisher(bus, trusted_signer(Settings(), decoder), source=SOURCE)
@@ -129,7 +131,7 @@ async def _train(name: str, seed: int, segment: str, young: bool, upto_seq: int 
     fair = _done("fairness", await fairness(run, rows, fitted, judgement))
     written = _done("card", await card(run, rows, fitted, judgement, fair))
     identifier = _done("register", await register(run, fitted, written))
-    aliases = _done("shadow", await shadow(run, identifier, fitted, written))
+    aliases = _done("shadow", await shadow(identifier, fitted, written))
     _clear(run, others=False)
     return Trained(identifier, written.digest, aliases, written)
 

@@ -153,8 +153,9 @@ async def register(mlflow: httpx.AsyncClient, run: Run, fit: Fit, card: Card) ->
     assert card.window is not None
     assert card.offline is not None
     registry = Registry(mlflow)
-    # Whoever died after MLflow's answer and before keeping it comes back.
-    if (before := await registry.tagged(run.name, RUN, run.key)) is not None:
+    # Whoever died after MLflow's answer comes back.
+    before = await registry.tagged(run.name, RUN, run.key)
+    if before is not None and before.tags.get("digest") == card.digest:
         return before.id
     tags = {
         RUN: run.key,

@@ -190,6 +190,11 @@ class Registry:
         body = {"name": version.name, "alias": alias}
         _checked(await self._call("DELETE", f"{API}/mlflow/registered-models/alias", json=body))
 
+    async def remove(self, version: Version) -> None:
+        """Delete a version; MLflow gives its number to no other one while it has its store."""
+        body = {"name": version.name, "version": version.version}
+        _checked(await self._call("DELETE", f"{API}/mlflow/model-versions/delete", json=body))
+
     async def describe(self, version: Version, text: str) -> None:
         """Replace a version's description, where MLflow shows the card."""
         body = {"name": version.name, "version": version.version, "description": text}

@@ -4,15 +4,21 @@ import asyncio
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import orjson
 import pytest
 
+from ml.pipelines import steps
 from ml.pipelines.claim import claimed
+from ml.pipelines.prior import Fit
+from ml.pipelines.run import Run as Training
+from ml.registry.registry import Registry
 from services.bus.jetstream import JetStreamBus
 from tests.processes import run_tipstream
+from tests.registry.cards import stored, whole
 from tests.servers import MlflowServer, NatsServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -33,10 +39,28 @@ def run(nats_server: NatsServer, mlflow: MlflowServer) -> Run:
     return tipstream
 
 
-@pytest.fixture
-def mlflow(tmp_path: Path) -> MlflowServer:
-    """A server that the test starts."""
-    return MlflowServer(tmp_path / "mlflow")
+@pytest.fixture(scope="module")
+def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A server that the first test which needs it starts."""
+    server = MlflowServer(tmp_path_factory.mktemp("registry") / "mlflow")
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def started(mlflow: MlflowServer) -> None:
+    """Starting it is what takes long: once for the module."""
+    if not mlflow.home.exists():
+        mlflow.home.mkdir()
+        mlflow.start()
+
+
+async def deleted(mlflow: MlflowServer, version: str) -> None:
+    """Delete a version, as an operator may."""
+    async with httpx.AsyncClient(base_url=mlflow.url) as client:
+        registry = Registry(client)
+        await registry.remove(await registry.version(version))
 
 
 async def in_shadow(server: NatsServer) -> list[str]:
@@ -52,7 +76,7 @@ async def in_shadow(server: NatsServer) -> list[str]:
         await bus.close()
 
 
-def test_training_goes_on_where_it_failed_and_registers_once(
+def test_training_goes_on_where_it_failed_and_registers_what_is_not_there(
     nats_server: NatsServer, mlflow: MlflowServer, run: Run
 ) -> None:
     assert run("demo", "--people", "10", "--days", "8", "--history-only").returncode == 0
@@ -75,25 +99,21 @@ def test_training_goes_on_where_it_failed_and_registers_once(
     assert run("train", "--young").returncode == 1
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == kept
 
-    mlflow.home.mkdir()
-    mlflow.start()
-    try:
-        done = json.loads(run("train", "--young", "--json").stdout)
-        assert done["model_version"] == "prior/1"
-        # As if it had been killed once MLflow had answered, before its own note of that.
-        (folder / "register").unlink()
-        upto = ("--upto-seq", str(done["card"]["window"]["judged_upto"]))
-        again = json.loads(run("train", "--young", "--json", *upto).stdout)
-        other = json.loads(run("train", "--young", "--json", "--name", "second", *upto).stdout)
-    finally:
-        mlflow.kill()
+    started(mlflow)
+    done = json.loads(run("train", "--young", "--json").stdout)
+    assert done["model_version"] == "prior/1"
+    upto = ("--upto-seq", str(done["card"]["window"]["judged_upto"]))
+    # What is registered is what the registry says, not what a run before was told.
+    asyncio.run(deleted(mlflow, "prior/1"))
+    again = json.loads(run("train", "--young", "--json", *upto).stdout)
+    other = json.loads(run("train", "--young", "--json", "--name", "second", *upto).stdout)
     left = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert all(left[step] == kept[step] for step in ("fit", "judge", "fairness", "card"))
     # Rows of decisions do not outlive their run.
     assert "features" not in left
     assert not (folder.parent / "run.json").exists()
-    assert (again["model_version"], again["digest"]) == ("prior/1", done["digest"])
-    assert asyncio.run(in_shadow(nats_server)) == ["prior/1", "second/1"]
+    assert (again["model_version"], again["digest"]) == ("prior/2", done["digest"])
+    assert asyncio.run(in_shadow(nats_server)) == ["prior/1", "prior/2", "second/1"]
     # Under another name everything is worked out anew.
     assert (other["model_version"], other["digest"]) == ("second/1", done["digest"])
     card = done["card"]
@@ -101,6 +121,21 @@ def test_training_goes_on_where_it_failed_and_registers_once(
     assert card["window"]["erased_upto"] == 0
     assert card["offline"]["error"] > 0
     assert {group["label"].partition(":")[0] for group in card["groups"]} == {"people", "sources", "day"}
+
+
+async def test_a_version_is_registered_once(mlflow: MlflowServer) -> None:
+    await asyncio.to_thread(started, mlflow)
+    prior = stored()
+    card, fit = whole(prior, "third"), Fit(prior.feature_set, prior.a0, prior.b0, 1.0, 9, {})
+    run = Training("third", "2026-01-01T00:00:00Z", 9, 0, 7, "day", False, "code")
+    async with httpx.AsyncClient(base_url=mlflow.url) as client:
+        # Once more as if it had been killed when MLflow had answered.
+        for _ in range(2):
+            assert await steps.register(client, run, fit, card) == "third/1"
+        # It is live by now, or was withdrawn.
+        assert await steps.point(client, "third/1", card, along=False) == []
+        assert await steps.point(client, "third/1", card, along=True) == ["shadow", "challenger"]
+        assert (await Registry(client).version("third/1")).aliases == ["challenger", "shadow"]
 
 
 def test_without_any_mlflow_it_says_so_before_it_trains(tmp_path: Path) -> None:
