@@ -89,8 +89,10 @@ async def card(run: Run, rows: Rows, fitted: Fit, judgement: Judgement, fair: Fa
 @task(cache_policy=NO_CACHE)
 async def register(run: Run, fitted: Fit, written: Card) -> str:
     """Register a version in MLflow."""
+    async with _log() as (bus, decoder):
+        taken = await steps.taken_ids(bus, decoder, fitted)
     async with _mlflow() as client:
-        return await steps.register(client, run, fitted, written)
+        return await steps.register(client, run, fitted, written, taken)
 
 
 @task(cache_policy=NO_CACHE)

@@ -1,7 +1,7 @@
 """The steps from a log to a registered version, each a function of what the one before it gave."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -148,14 +148,22 @@ def make_card(run: Run, rows: Rows, fit: Fit, judgement: Judgement, fair: Fair) 
     )
 
 
-async def register(mlflow: httpx.AsyncClient, run: Run, fit: Fit, card: Card) -> str:
-    """Register a version with its prior and card, unless this run has; its id. Raises RegistryAway."""
+async def taken_ids(bus: Bus, decoder: Decoder, fit: Fit) -> set[str]:
+    """The ids that the log knows by another prior: a registry that was emptied gives its ids again. Raises
+    BusUnavailable."""
+    priors = [entry.event async for entry in _of_models(bus, decoder) if isinstance(entry.event, PriorEvent)]
+    return {event.model_version for event in priors if not _is_told(fit, event)}
+
+
+async def register(mlflow: httpx.AsyncClient, run: Run, fit: Fit, card: Card, taken: Container[str]) -> str:
+    """Register a version with its prior and card, unless this run has, under an id that is not taken; its id. Raises
+    RegistryAway."""
     assert card.window is not None
     assert card.offline is not None
     registry = Registry(mlflow)
     # Whoever died after MLflow's answer comes back.
     before = await registry.tagged(run.name, RUN, run.key)
-    if before is not None and before.tags.get("digest") == card.digest:
+    if before is not None and before.tags.get("digest") == card.digest and before.id not in taken:
         return before.id
     tags = {
         RUN: run.key,
@@ -172,7 +180,7 @@ async def register(mlflow: httpx.AsyncClient, run: Run, fit: Fit, card: Card) ->
     figures = {"kappa": fit.kappa}
     figures |= {name: error for name in errors if (error := getattr(card.offline, name)) is not None}
     figures |= {one.estimator: one.figure.value for one in card.offline.estimates if one.figure is not None}
-    return (await registry.register(fit.stored(), card, tags, figures)).id
+    return (await registry.register(fit.stored(), card, tags, figures, taken)).id
 
 
 async def shadow(bus: Bus, decoder: Decoder, publisher: EventPublisher, identifier: str, fit: Fit) -> bool:

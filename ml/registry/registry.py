@@ -6,7 +6,7 @@ MLflow's own client says the same over the same routes and needs seconds and 200
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -155,12 +155,18 @@ class Registry:
             raise NotRegistered(said) from None
 
     async def register(
-        self, prior: StoredPrior, card: Card, tags: Mapping[str, str], metrics: Mapping[str, float]
+        self,
+        prior: StoredPrior,
+        card: Card,
+        tags: Mapping[str, str],
+        metrics: Mapping[str, float],
+        taken: Container[str] = frozenset(),
     ) -> Version:
-        """A run with its metrics and files, and a version made from it, both under the card's name."""
+        """A run with its metrics and files, and a version made from it, both under the card's name; no id is taken."""
         name, text = card.name, markdown(card)
-        run = (await self._post("runs/create", experiment_id=await self._experiment(), run_name=name))["run"]["info"]
         pairs = [{"key": key, "value": value} for key, value in sorted(tags.items())]
+        experiment = await self._experiment()
+        run = (await self._post("runs/create", experiment_id=experiment, run_name=name))["run"]["info"]
         numbers = [
             {"key": key, "value": value, "timestamp": run["start_time"], "step": 0}
             for key, value in sorted(metrics.items())
@@ -175,11 +181,13 @@ class Registry:
             await self._get("registered-models/get", name=name)
         except NotRegistered:
             await self._post("registered-models/create", name=name)
-        source = f"{run['artifact_uri']}/model"
-        made = await self._post(
-            "model-versions/create", name=name, source=source, run_id=run["run_id"], description=text, tags=pairs
-        )
-        return _version(made["model_version"], [])
+        body = {"name": name, "source": f"{run['artifact_uri']}/model", "run_id": run["run_id"], "description": text}
+        while True:
+            made = _version((await self._post("model-versions/create", **body, tags=pairs))["model_version"], [])
+            if made.id not in taken:
+                return made
+            # MLflow counts on from the numbers of deleted ones.
+            await self.remove(made)
 
     async def point(self, version: Version, alias: str) -> None:
         """Move an alias to a version."""

@@ -44,6 +44,12 @@ async def verdicts(system: System) -> dict[str, int]:
     return dict(audit.verdicts)
 
 
+async def emptied(mlflow: MlflowServer, name: str) -> None:
+    """A model is gone from MLflow, which counts its versions from 1 again, as after the loss of its store."""
+    async with httpx.AsyncClient(base_url=f"{mlflow.url}{MOUNT}/api/2.0/mlflow/") as client:
+        (await client.request("DELETE", "registered-models/delete", json={"name": name})).raise_for_status()
+
+
 async def test_a_promoted_prior_scores_without_a_restart_and_one_event_goes_back(
     system: System, mlflow: MlflowServer
 ) -> None:
@@ -99,6 +105,25 @@ async def test_one_version_of_a_feature_set_is_champion_whatever_its_model_is_ca
         await registry.point(await registry.version(first), CHAMPION)
     await system.post("/api/admin/models/promote", model_version=second)
     assert await champions() == [second]
+
+
+async def test_an_id_that_an_emptied_registry_gives_again_is_told_from_the_one_in_the_log(
+    system: System, mlflow: MlflowServer
+) -> None:
+    version = await registered(mlflow.url, "twice")
+    seq = (await system.post("/api/admin/models/promote", model_version=version))["seq"]
+    await system.folded()
+    await emptied(mlflow, "twice")
+    assert await registered(mlflow.url, "twice", stored(3.0)) == version
+    for what in ("promote", "shadow"):
+        refused = await system.door.admin.post(f"/api/admin/models/{what}", json={"model_version": version})
+        assert (refused.status_code, refused.json()["field"]) == (409, "model_version")
+        assert f"event {seq} names {version} with another prior" in refused.json()["detail"]
+    # The same prior is the same version.
+    await emptied(mlflow, "twice")
+    assert await registered(mlflow.url, "twice") == version
+    refused = await system.door.admin.post("/api/admin/models/promote", json={"model_version": version})
+    assert refused.json()["detail"] == f"every score starts from {version} already"
 
 
 async def test_people_erased_after_the_data_window_are_counted_when_the_card_is_read(

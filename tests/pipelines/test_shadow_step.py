@@ -100,6 +100,14 @@ async def test_an_id_that_an_emptied_registry_gives_again_is_another_version(tra
     assert (first.a0[0][0], second.a0[0][0]) == (2.0, 3.0)
 
 
+async def test_an_id_that_the_log_knows_by_another_prior_is_taken(trained: Trained) -> None:
+    await trained.shadow("prior/1", fitted())
+    await trained.shadow("prior/2", fitted(3.0))
+    await trained.publisher.publish_signed(ModelPromoted(**fitted(3.0).stored().told_of("prior/3")), actor="ada")
+    assert await steps.taken_ids(trained.bus, trained.decoder, fitted()) == {"prior/2", "prior/3"}
+    assert await steps.taken_ids(trained.bus, trained.decoder, fitted(3.0)) == {"prior/1"}
+
+
 async def test_the_log_to_train_on_ends_before_what_training_put_into_shadow(trained: Trained) -> None:
     last = (await trained.bus.info()).last_seq
     for version in ("prior/1", "other/1"):

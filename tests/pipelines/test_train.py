@@ -11,12 +11,16 @@ import httpx
 import orjson
 import pytest
 
+from contracts.events.admin import ModelShadowed
 from ml.pipelines import steps
 from ml.pipelines.claim import claimed
 from ml.pipelines.prior import Fit
 from ml.pipelines.run import Run as Training
 from ml.registry.registry import Registry
+from services.bootstrap import open_decoder, trusted_signer
 from services.bus.jetstream import JetStreamBus
+from services.publishing import EventPublisher
+from services.settings import Settings
 from tests.processes import run_tipstream
 from tests.registry.cards import stored, whole
 from tests.servers import MlflowServer, NatsServer
@@ -54,6 +58,17 @@ def started(mlflow: MlflowServer) -> None:
     if not mlflow.home.exists():
         mlflow.home.mkdir()
         mlflow.start()
+
+
+async def names_another(server: NatsServer, version: str) -> None:
+    """The log knows an id already, by another prior than training makes."""
+    bus = await JetStreamBus.connect(server.url, name="test")
+    try:
+        signer = trusted_signer(Settings(home=server.home), await open_decoder(bus))
+        event = ModelShadowed(**stored().told_of(version))
+        await EventPublisher(bus, signer, source="/test").publish_signed(event, actor="ada")
+    finally:
+        await bus.close()
 
 
 async def deleted(mlflow: MlflowServer, version: str) -> None:
@@ -106,6 +121,7 @@ def test_training_goes_on_where_it_failed_and_registers_what_is_not_there(
     # What is registered is what the registry says, not what a run before was told.
     asyncio.run(deleted(mlflow, "prior/1"))
     again = json.loads(run("train", "--young", "--json", *upto).stdout)
+    asyncio.run(names_another(nats_server, "second/1"))
     other = json.loads(run("train", "--young", "--json", "--name", "second", *upto).stdout)
     left = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert all(left[step] == kept[step] for step in ("fit", "judge", "fairness", "card"))
@@ -113,9 +129,10 @@ def test_training_goes_on_where_it_failed_and_registers_what_is_not_there(
     assert "features" not in left
     assert not (folder.parent / "run.json").exists()
     assert (again["model_version"], again["digest"]) == ("prior/2", done["digest"])
-    assert asyncio.run(in_shadow(nats_server)) == ["prior/1", "prior/2", "second/1"]
+    # An id means one prior for ever.
+    assert asyncio.run(in_shadow(nats_server)) == ["prior/1", "prior/2", "second/1", "second/2"]
     # Under another name everything is worked out anew.
-    assert (other["model_version"], other["digest"]) == ("second/1", done["digest"])
+    assert (other["model_version"], other["digest"]) == ("second/2", done["digest"])
     card = done["card"]
     assert card["window"]["last_seq"] < card["window"]["judged_upto"]
     assert card["window"]["erased_upto"] == 0
@@ -123,7 +140,7 @@ def test_training_goes_on_where_it_failed_and_registers_what_is_not_there(
     assert {group["label"].partition(":")[0] for group in card["groups"]} == {"people", "sources", "day"}
 
 
-async def test_a_version_is_registered_once(mlflow: MlflowServer) -> None:
+async def test_a_version_is_registered_once_under_an_id_of_its_own(mlflow: MlflowServer) -> None:
     await asyncio.to_thread(started, mlflow)
     prior = stored()
     card, fit = whole(prior, "third"), Fit(prior.feature_set, prior.a0, prior.b0, 1.0, 9, {})
@@ -131,11 +148,16 @@ async def test_a_version_is_registered_once(mlflow: MlflowServer) -> None:
     async with httpx.AsyncClient(base_url=mlflow.url) as client:
         # Once more as if it had been killed when MLflow had answered.
         for _ in range(2):
-            assert await steps.register(client, run, fit, card) == "third/1"
+            assert await steps.register(client, run, fit, card, frozenset()) == "third/1"
+        # The log knows these by other priors.
+        taken = frozenset({"third/1", "third/2", "third/3"})
+        assert await steps.register(client, run, fit, card, taken) == "third/4"
+        listed = [one.id for one in await Registry(client).versions() if one.name == "third"]
+        assert sorted(listed) == ["third/1", "third/4"]
         # It is live by now, or was withdrawn.
-        assert await steps.point(client, "third/1", card, along=False) == []
-        assert await steps.point(client, "third/1", card, along=True) == ["shadow", "challenger"]
-        assert (await Registry(client).version("third/1")).aliases == ["challenger", "shadow"]
+        assert await steps.point(client, "third/4", card, along=False) == []
+        assert await steps.point(client, "third/4", card, along=True) == ["shadow", "challenger"]
+        assert (await Registry(client).version("third/4")).aliases == ["challenger", "shadow"]
 
 
 def test_without_any_mlflow_it_says_so_before_it_trains(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, Field
 
-from contracts.events.admin import ModelPromoted
+from contracts.events.admin import ModelPromoted, ModelShadowed
 from contracts.events.base import Id, Name, Part, Text
 from contracts.feature_sets import CURRENT, DIMENSIONS
 from ml.policies.posterior import Prior, SumsError, posterior
@@ -103,7 +103,7 @@ async def roll_back(parts: Parts, order: RollbackOrder, actor: str) -> Followed:
 
 
 async def promotable(parts: Parts, identifier: str) -> tuple[Version, StoredPrior, Card]:
-    """A version that may shadow and be promoted. Raises Problem naming what its card lacks."""
+    """A version that may shadow and be promoted. Raises Problem naming what its card lacks, or whose id it has."""
     if parts.settings.mlflow == "off":
         said = "MLflow is switched off (TIPSTREAM_MLFLOW=off); rolling back and withdrawing need none"
         raise Problem(409, "No registry", said)
@@ -131,6 +131,7 @@ async def promotable(parts: Parts, identifier: str) -> tuple[Version, StoredPrio
         raise _incomplete(
             f"the prior of {identifier} is not positive definite: no score could be made from it"
         ) from None
+    await asyncio.to_thread(_check_id, parts, identifier, prior)
     return version, prior, card
 
 
@@ -161,6 +162,19 @@ def standing(parts: Parts, feature_set: str) -> list[dict[str, Any]]:
         else:
             stack.append(body)
     return stack
+
+
+def _check_id(parts: Parts, identifier: str, prior: StoredPrior) -> None:
+    """Raises Problem 409 where the log knows an id by another prior: a registry that was emptied gives its ids again,
+    and an id means one prior for ever."""
+    told = prior.told_of(identifier)
+    for kind in (ModelShadowed, ModelPromoted):
+        for row in parts.read_model.admin_actions(MOST, kind=kind.ce_type()):
+            body = present(ADMIN_ACTIONS, row)["body"]
+            if body["model_version"] == identifier and any(body[name] != value for name, value in told.items()):
+                said = f"event {row['seq']} names {identifier} with another prior, from before the registry was emptied"
+                detail = f"{said}; run `tipstream train` again, which registers under an id that is free"
+                raise Problem(409, "The id is another version's", detail, field="model_version")
 
 
 def _promoted(parts: Parts, feature_set: str) -> list[dict[str, Any]]:
