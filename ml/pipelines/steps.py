@@ -165,6 +165,7 @@ async def register(mlflow: httpx.AsyncClient, run: Run, fit: Fit, card: Card, ta
     before = await registry.tagged(run.name, RUN, run.key)
     if before is not None and before.tags.get("digest") == card.digest and before.id not in taken:
         return before.id
+    await registry.end_unfinished(RUN, run.key)
     tags = {
         RUN: run.key,
         "digest": card.digest,

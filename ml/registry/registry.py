@@ -166,17 +166,17 @@ class Registry:
         name, text = card.name, markdown(card)
         pairs = [{"key": key, "value": value} for key, value in sorted(tags.items())]
         experiment = await self._experiment()
-        run = (await self._post("runs/create", experiment_id=experiment, run_name=name))["run"]["info"]
+        run = (await self._post("runs/create", experiment_id=experiment, run_name=name, tags=pairs))["run"]["info"]
         numbers = [
             {"key": key, "value": value, "timestamp": run["start_time"], "step": 0}
             for key, value in sorted(metrics.items())
         ]
-        await self._post("runs/log-batch", run_id=run["run_id"], tags=pairs, metrics=numbers)
+        await self._post("runs/log-batch", run_id=run["run_id"], metrics=numbers)
         files = {PRIOR: prior.to_json(), CARD: card.model_dump_json(indent=1).encode(), CARD_TEXT: text.encode()}
         for path, content in files.items():
             answer = await self._call("PUT", self._address(run["artifact_uri"], path), content=content)
             _checked(answer)
-        await self._post("runs/update", run_id=run["run_id"], status="FINISHED", end_time=run["start_time"])
+        await self._end(run, "FINISHED")
         try:
             await self._get("registered-models/get", name=name)
         except NotRegistered:
@@ -188,6 +188,13 @@ class Registry:
                 return made
             # MLflow counts on from the numbers of deleted ones.
             await self.remove(made)
+
+    async def end_unfinished(self, key: str, value: str) -> None:
+        """End the runs with a tag whose process died; the tag's value may not hold a quote."""
+        given = f"tags.`{key}` = '{value}' and attributes.status = 'RUNNING'"
+        found = await self._post("runs/search", experiment_ids=[await self._experiment()], filter=given)
+        for run in found.get("runs", []):
+            await self._end(run["info"], "KILLED")
 
     async def point(self, version: Version, alias: str) -> None:
         """Move an alias to a version."""
@@ -207,6 +214,9 @@ class Registry:
         """Replace a version's description, where MLflow shows the card."""
         body = {"name": version.name, "version": version.version, "description": text}
         _checked(await self._call("PATCH", f"{API}/mlflow/model-versions/update", json=body))
+
+    async def _end(self, run: Mapping[str, Any], status: str) -> None:
+        await self._post("runs/update", run_id=run["run_id"], status=status, end_time=run["start_time"])
 
     async def _aliases(self) -> list[tuple[str, str, str]]:
         """Name, version and alias of whatever has one."""

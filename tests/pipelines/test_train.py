@@ -16,7 +16,7 @@ from ml.pipelines import steps
 from ml.pipelines.claim import claimed
 from ml.pipelines.prior import Fit
 from ml.pipelines.run import Run as Training
-from ml.registry.registry import Registry
+from ml.registry.registry import API, Registry
 from services.bootstrap import open_decoder, trusted_signer
 from services.bus.jetstream import JetStreamBus
 from services.publishing import EventPublisher
@@ -140,15 +140,31 @@ def test_training_goes_on_where_it_failed_and_registers_what_is_not_there(
     assert {group["label"].partition(":")[0] for group in card["groups"]} == {"people", "sources", "day"}
 
 
+class Killed(Exception):
+    """Nothing is sent any more."""
+
+
+async def dies(request: httpx.Request) -> None:
+    """As if the process were killed before it can say that a run is finished."""
+    if request.url.path.endswith("runs/update"):
+        raise Killed
+
+
 async def test_a_version_is_registered_once_under_an_id_of_its_own(mlflow: MlflowServer) -> None:
     await asyncio.to_thread(started, mlflow)
     prior = stored()
     card, fit = whole(prior, "third"), Fit(prior.feature_set, prior.a0, prior.b0, 1.0, 9, {})
     run = Training("third", "2026-01-01T00:00:00Z", 9, 0, 7, "day", False, "code")
+    async with httpx.AsyncClient(base_url=mlflow.url, event_hooks={"request": [dies]}) as client:
+        with pytest.raises(Killed):
+            await steps.register(client, run, fit, card, frozenset())
     async with httpx.AsyncClient(base_url=mlflow.url) as client:
         # Once more as if it had been killed when MLflow had answered.
         for _ in range(2):
             assert await steps.register(client, run, fit, card, frozenset()) == "third/1"
+        body = {"experiment_ids": [str(number) for number in range(9)], "filter": f"tags.run = '{run.key}'"}
+        runs = (await client.post(f"{API}/mlflow/runs/search", json=body)).json()["runs"]
+        assert sorted(one["info"]["status"] for one in runs) == ["FINISHED", "KILLED"]
         # The log knows these by other priors.
         taken = frozenset({"third/1", "third/2", "third/3"})
         assert await steps.register(client, run, fit, card, taken) == "third/4"
