@@ -7,7 +7,7 @@ stands where the log and MLflow can be reached.
 import os
 import sys
 
-from ml.pipelines.workshop import API, WorkshopClosed, workshop
+from ml.pipelines.workshop import API, NoRoom, WorkshopClosed, workshop
 from services.settings import Settings
 
 NAME = "nightly"
@@ -16,7 +16,7 @@ CRON = "0 3 * * *"
 
 
 def serve() -> None:
-    """Serve until Ctrl-C. Raises WorkshopClosed without PREFECT_API_URL."""
+    """Serve until Ctrl-C. Raises WorkshopClosed without PREFECT_API_URL, NoRoom."""
     if not os.environ.get(API):
         raise WorkshopClosed(f"{API} must name a running `prefect server`, such as http://127.0.0.1:4200/api")
     with workshop(Settings()):
@@ -31,5 +31,5 @@ def serve() -> None:
 if __name__ == "__main__":
     try:
         serve()
-    except WorkshopClosed as error:
+    except (WorkshopClosed, NoRoom) as error:
         sys.exit(f"tipstream: {error}")

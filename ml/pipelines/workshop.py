@@ -6,12 +6,14 @@ A `prefect server` named by PREFECT_API_URL is used instead of it.
 
 import gc
 import os
+import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 
 from contracts.errors import TipstreamError
 from services.settings import Settings
@@ -23,6 +25,14 @@ API = "PREFECT_API_URL"
 
 class WorkshopClosed(TipstreamError):
     """Prefect is not there, or its API did not start; the message says which and what to do."""
+
+
+class NoRoom(TipstreamError):
+    """The disk of HOME/pipelines is full, where Prefect's database and the results of steps lie; make room there."""
+
+
+LEAST_ROOM = 16 * 1024**2
+"""Bytes: whatever goes wrong with less left on that disk is for want of room."""
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -63,20 +73,41 @@ def importing() -> Iterator[None]:
 def workshop(settings: Settings) -> Iterator[None]:
     """Prefect ready for flows of this process. Enter before anything imports Prefect, which reads its settings then.
 
-    Raises WorkshopClosed.
+    Raises WorkshopClosed, NoRoom.
     """
     if find_spec("prefect") is None:
         raise WorkshopClosed("Prefect is not installed: `pip install 'tipstream[pipelines]'` brings it")
     settings.make_home()
     os.environ.update(environment(settings))
-    if os.environ.get(API):
-        yield
-        return
+    with _room_told(settings.pipelines_dir):
+        if os.environ.get(API):
+            yield
+        else:
+            with _own_api():
+                yield
+
+
+@contextmanager
+def _own_api() -> Iterator[None]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         os.environ.update(QUIET)
         os.environ[API] = f"http://127.0.0.1:{listening.getsockname()[1]}/api"
         with _serving(listening):
             yield
+
+
+@contextmanager
+def _room_told(folder: Path) -> Iterator[None]:
+    """Prefect says of a full disk that its server is in trouble, or nothing. Raises NoRoom."""
+    try:
+        yield
+    except Exception as error:
+        in_words = isinstance(error, TipstreamError) and not isinstance(error, WorkshopClosed)
+        free = shutil.disk_usage(folder).free
+        if in_words or free >= LEAST_ROOM:
+            raise
+        said = f"the disk of {folder} has {free // 1024**2:,} MB left, which is too little; make room and run it again"
+        raise NoRoom(said) from error
 
 
 @contextmanager
