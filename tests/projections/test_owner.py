@@ -163,7 +163,6 @@ async def test_the_scorers_digest_is_of_its_position_while_folding(tmp_path: Pat
         await owner.live.projector.wait_for(1)
         taken = []
         for start in range(0, len(left), 60):
-            # What was added before is folded, and this is not yet.
             await owner.live.projector.wait_for(1 + start)
             stream.add(left[start : start + 60])
             taken.append(await ask(owner, "digest"))
