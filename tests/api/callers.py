@@ -26,6 +26,8 @@ from tests.waiting import until
 
 API_KEY, PASSWORD = "api-key-of-tests", "admin-password-of-tests"
 
+FOLDING = {"stream", "scorer", "projector", "analytics", "query"}
+
 LOOK_S = 0.03
 """How often a test looks at health: a look has its price."""
 
@@ -56,13 +58,25 @@ class System:
         await until(up, pause=LOOK_S)
 
     async def folded(self) -> int:
-        """Return once every part has folded what the stream holds now; that sequence."""
-        target = (await self.bus.info()).last_seq
+        """Return once the stream has every decision and every part has folded what it holds then; that sequence."""
+
+        async def parts() -> dict[str, Any]:
+            found: dict[str, Any] = (await self.door.stranger.get("/api/health")).json()["components"]
+            return found
+
+        async def sent() -> bool:
+            waiting: int | None = (await parts())["outbox"].get("lag_events")
+            return waiting == 0
 
         async def there() -> bool:
-            parts = (await self.door.stranger.get("/api/health")).json()["components"].values()
-            return all(part.get("seq", target) >= target for part in parts)
+            # A part that did not answer in time says nothing of where it is.
+            found = await parts()
+            return found.keys() >= FOLDING and all(
+                part.get("seq", -1 if name in FOLDING else target) >= target for name, part in found.items()
+            )
 
+        await until(sent, pause=LOOK_S)
+        target = (await self.bus.info()).last_seq
         await until(there, pause=LOOK_S)
         return target
 
