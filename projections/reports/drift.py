@@ -12,7 +12,7 @@ taken, by a hash of its id: the same ones each time.
 """
 
 from projections.reports.report import Report
-from projections.reports.window import WINDOW, within
+from projections.reports.window import STREAM_TIME, WINDOW, within
 
 MODERATE, SIGNIFICANT = 0.1, 0.25
 MOST = 20_000
@@ -28,9 +28,7 @@ DRIFT = Report(
     name="drift",
     sql=f"""
     WITH ends AS (
-        SELECT $since::TIMESTAMP AS since, coalesce(
-            $until::TIMESTAMP, (SELECT make_timestamp(max(recorded_ns) // 1000) FROM checkpoints)
-        ) AS until
+        SELECT $since::TIMESTAMP AS since, coalesce($until::TIMESTAMP, {STREAM_TIME}) AS until
     ), one_in AS (
         SELECT count(*) FILTER ({_WINDOW}) // {MOST} + 1 AS windowed,
                count(*) FILTER ({_REFERENCE}) // {MOST} + 1 AS referred

@@ -3,6 +3,7 @@
 from itertools import combinations_with_replacement
 
 from projections.reports.report import Report
+from projections.reports.window import STREAM_TIME
 
 STEPS = 40
 COUNTS = ("decisions", "reward", "decisions_before", "reward_before")
@@ -26,7 +27,7 @@ EXPERIMENT_STEPS = Report(
                greatest(1, epoch_us(least(coalesce(stopped_at, 'infinity'::TIMESTAMP), stream_time))
                            - epoch_us(started_at)) AS span,
                [''] || list_transform(from_json(arms, '[{{"policy": "VARCHAR"}}]'), lambda arm: arm.policy) AS arms
-        FROM experiments, (SELECT make_timestamp(max(recorded_ns) // 1000) AS stream_time FROM checkpoints)
+        FROM experiments, (SELECT {STREAM_TIME} AS stream_time)
         WHERE experiment_id = $experiment_id
     ), people AS (
         SELECT p.* REPLACE (coalesce(arm, '') AS arm), p.arm IS NULL AS held,

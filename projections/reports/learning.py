@@ -4,7 +4,7 @@ A pull is a decision that was learned from; a reset forgets a person's pulls, so
 """
 
 from projections.reports.report import Report
-from projections.reports.window import DECISIONS, OURS_OR_THEIRS, WINDOW, within
+from projections.reports.window import DECISIONS, OURS_OR_THEIRS, STREAM_TIME, WINDOW, within
 
 POINTS = 400
 """Points of a curve at most; a longer one is thinned, and its last point stays."""
@@ -89,8 +89,7 @@ RANDOM_ESTIMATE = Report(
         SELECT coalesce(reward, 0.0) AS reward, 1.0 / (candidate_count * propensity) AS weight
         FROM tip_scores
         WHERE {within("occurred_at")} AND {OURS_OR_THEIRS} AND propensity > 0 AND candidate_count > 0
-          AND (external OR recorded_at <= (
-              SELECT make_timestamp(max(recorded_ns) // 1000) - INTERVAL 24 HOUR FROM checkpoints))
+          AND (external OR recorded_at <= {STREAM_TIME} - INTERVAL 24 HOUR)
     ), estimate AS (
         SELECT count(*) AS decisions, avg(reward) AS reward_per_decision,
                sum(weight * reward) / sum(weight) AS estimate,

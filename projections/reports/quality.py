@@ -4,7 +4,7 @@ Imported decisions have no features of ours: they count in completeness of feedb
 """
 
 from projections.reports.report import Report
-from projections.reports.window import WINDOW, within
+from projections.reports.window import STREAM_TIME, WINDOW, within
 
 MISSING_BY_FEATURE = Report(
     name="missing_by_feature",
@@ -55,7 +55,7 @@ def daily_quality(*, signals: str = "true", decisions: str = "true") -> str:
     """
     return f"""
     WITH log AS (
-        SELECT least(max(day), (SELECT make_timestamp(max(recorded_ns) // 1000)::DATE FROM checkpoints)) AS last_day
+        SELECT least(max(day), {STREAM_TIME}::DATE) AS last_day
         FROM (
             SELECT max(observed_at)::DATE AS day FROM signals
             UNION ALL SELECT max(occurred_at)::DATE FROM tip_scores

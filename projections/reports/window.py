@@ -16,10 +16,10 @@ DECISIONS: dict[str, Kind] = {**WINDOW, "external": bool}
 
 OURS_OR_THEIRS = "($external IS NULL OR external = $external)"
 
-YOUNG = (
-    "(NOT external AND recorded_at > "
-    "(SELECT make_timestamp(max(recorded_ns) // 1000) FROM checkpoints) - INTERVAL 24 HOUR)"
-)
+STREAM_TIME = "(SELECT make_timestamp(max(recorded_ns) // 1000) FROM checkpoints)"
+"""When the stream took the last event that is folded."""
+
+YOUNG = f"(NOT external AND recorded_at > {STREAM_TIME} - INTERVAL 24 HOUR)"
 """Recorded within the last 24 h of stream time, so that a reaction may still come."""
 
 REACTIONS = """

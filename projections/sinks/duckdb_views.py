@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ml.experiments.assignment import DOMAIN, POINTS
 from projections.reports.quality import daily_quality
-from projections.reports.window import Z
+from projections.reports.window import YOUNG, Z
 
 BEFORE_DAYS = 28
 """So long before its start an experiment looks for what people were like."""
@@ -40,12 +40,12 @@ CANDIDATES = View(
 
 REWARDS = View(
     "rewards",
-    """
+    f"""
     SELECT seq, decision_id, user_id, tip_id, policy, policy_version, propensity, explored, score, occurred_at,
            occurred_at::DATE AS day, recorded_at, external, reactions > 0 AS reacted, verdict, outcome, reactions,
            reward, coalesce(reward, 0.0) AS reward_so_far, reacted_at,
-           NOT external AND recorded_at > stream_time - INTERVAL 24 HOUR AS young
-    FROM tip_scores, (SELECT make_timestamp(max(recorded_ns) // 1000) AS stream_time FROM checkpoints)
+           {YOUNG} AS young
+    FROM tip_scores
     """,
     "seq DESC",
     "Each decision with what came of it; reward is NULL until a reaction, reward_so_far then 0.",
@@ -83,8 +83,8 @@ POLICY_COMPARE = View(
                avg(young::INTEGER) AS young_share
         FROM (
             SELECT policy, reward, coalesce(reward, 0.0) AS reward_so_far, reactions > 0 AS reacted, explored,
-                   latency_us, NOT external AND recorded_at > stream_time - INTERVAL 24 HOUR AS young
-            FROM tip_scores, (SELECT make_timestamp(max(recorded_ns) // 1000) AS stream_time FROM checkpoints)
+                   latency_us, {YOUNG} AS young
+            FROM tip_scores
         )
         GROUP BY policy
     )
@@ -99,7 +99,7 @@ DATA_QUALITY_DAILY = View(
     daily_quality(),
     "day DESC",
     "External decisions have no features of ours: they count in decisions and feedback_completeness only. A person's "
-    "source is expected each day from a signal until the day its token expires (without an expiry, to the log's end).",
+    "source is due from a signal's day to the last on which its token holds (without an expiry, to the log's end).",
 )
 
 EXPERIMENT_PEOPLE = View(
