@@ -184,12 +184,15 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except (tarfile.TarError, ValueError, EOFError) as problem:
         # Fields of a damaged header that are no numbers or no text are told by `ValueError`.
-        with path.open("rb") as file:
-            begin = file.read(max(map(len, PACKERS)))
-        for magic, unpack in PACKERS.items():
-            if begin.startswith(magic):
-                said = f"{path} is no backup of Tipstream while it is packed; unpack it first (`{unpack}`)"
-                raise BackupDamaged(said) from None
+        if (unpack := _unpacker(path)) is not None:
+            said = f"{path} is no backup of Tipstream while it is packed; unpack it first (`{unpack}`)"
+            raise BackupDamaged(said) from None
         raise BackupDamaged(f"{path} is no backup of Tipstream, or is damaged ({problem})") from None
     except OSError as problem:
         raise BackupDamaged(f"{path} cannot be read: {problem.strerror or problem}") from None
+
+
+def _unpacker(path: Path) -> str | None:
+    with path.open("rb") as file:
+        begin = file.read(max(map(len, PACKERS)))
+    return next((unpack for magic, unpack in PACKERS.items() if begin.startswith(magic)), None)
