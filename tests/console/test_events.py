@@ -119,6 +119,8 @@ def test_an_event_opens_beside_the_list_with_its_causes(admin: Visitor, console:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     event.get_by_role("button", name="Copy the event as JSON").click()
     expect(page.get_by_text("Copied")).to_be_visible()
+    # The browser is still writing when the page says so.
+    page.wait_for_function("() => navigator.clipboard.readText()")
     copied = orjson.loads(page.evaluate("() => navigator.clipboard.readText()"))
     assert copied["body"]["decision_id"] == decision["decision_id"]
     page.keyboard.press("Escape")
